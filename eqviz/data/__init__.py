@@ -1,0 +1,17 @@
+"""Jets and images: containers, files, public data sets and the event generator."""
+
+from eqviz.data import toptag as _toptag  # noqa: F401  (registers itself)
+from eqviz.data.catalogue import DATASETS, SPLITS, load
+from eqviz.data.dataset import JetDataset
+from eqviz.data.images import jet_images
+from eqviz.data.jets import JetBatch, concatenate
+
+__all__ = [
+    "DATASETS",
+    "SPLITS",
+    "JetBatch",
+    "JetDataset",
+    "concatenate",
+    "jet_images",
+    "load",
+]

@@ -1,0 +1,80 @@
+"""Data sets by name or by path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from eqviz.data.dataset import JetDataset
+from eqviz.errors import ConfigError, DataError, UnknownNameError
+from eqviz.registry import Registry
+
+SPLITS = ("train", "val", "test")
+SAMPLES = Path(__file__).parent / "samples"
+
+DATASETS: Registry[Callable[[str], JetDataset]] = Registry("data set")
+
+
+def load(name_or_path: str | Path, split: str) -> JetDataset:
+    """Jets of one split: of a registered data set, a folder, or a single file.
+
+    A folder holds ``{train,val,test}.parquet``, or one ``*_train.parquet`` and so on. A single file whose
+    name ends in the split is taken whole. Any other file is cut into disjoint parts of 60, 20 and 20 %,
+    always the same, with the classes' proportions kept.
+
+    Args:
+        name_or_path: a name of :data:`DATASETS` or a path.
+        split: "train", "val" or "test".
+
+    Raises:
+        UnknownNameError: no such name, and no such path either.
+        DataError: the split is missing or its file is damaged.
+        DownloadError: a public data set that has not been fetched.
+    """
+    if split not in SPLITS:
+        raise ConfigError(f"expected a split of {', '.join(SPLITS)}, got {split!r}")
+    if (name := str(name_or_path)) in DATASETS:
+        return DATASETS.get(name)(split)
+    path = Path(name_or_path).expanduser()
+    if path.is_dir():
+        return JetDataset.from_parquet(_in_folder(path, split))
+    if path.is_file():
+        return _in_file(path, split)
+    if path.suffix or len(path.parts) > 1:
+        raise DataError(f"expected a folder or a Parquet file of jets, found nothing at {path}")
+    raise UnknownNameError("data set", name, DATASETS.names())
+
+
+def _in_folder(folder: Path, split: str) -> Path:
+    if (exact := folder / f"{split}.parquet").is_file():
+        return exact
+    found = sorted(folder.glob(f"*_{split}.parquet"))
+    if len(found) != 1:
+        raise DataError(
+            f"expected {split}.parquet, or one *_{split}.parquet, in {folder}, "
+            f"got {[file.name for file in found] or 'none'}"
+        )
+    return found[0]
+
+
+def _in_file(path: Path, split: str) -> JetDataset:
+    named = path.stem.rpartition("_")[2]
+    if named in SPLITS and named != split:
+        raise DataError(f"expected the split {split!r}, but {path} holds {named!r}; give its folder instead")
+    data = JetDataset.from_parquet(path)
+    if named == split:
+        return data
+    n = len(data)
+    train, val = round(0.6 * n), round(0.8 * n)
+    parts = {"train": slice(0, train), "val": slice(train, val), "test": slice(val, n)}
+    return data.select(data.stratified_order(seed=0)[parts[split]])
+
+
+@DATASETS.register(
+    "top_sample",
+    summary="top against QCD jets made with Pythia 8 and a detector emulation; ships with eqviz",
+    reference="the recipe of 1902.09914, section 2",
+)
+def top_sample(split: str) -> JetDataset:
+    """The shipped sample: hadronic tops (1) against QCD jets (0), pT 550 to 650 GeV, anti-kT 0.8."""
+    return JetDataset.from_parquet(SAMPLES / f"top_{split}.parquet")

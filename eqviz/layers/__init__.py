@@ -1,0 +1,1 @@
+"""Building blocks of networks; each says which representations it takes and gives."""

@@ -1,0 +1,62 @@
+"""The message of LorentzNet (arXiv:2201.08187, eqs. 3.2 to 3.5) on all ordered pairs within each jet.
+
+Contract, with receiver i, sender j, u and v (S, C) in slot order, pair features s (P, F):
+
+    a_ij = relu(u_i + v_j + W_s s_ij)              the first linear layer, split into node and pair terms
+    r_ij = relu(W_h a_ij + b_h)
+    m_ij = r_ij sigmoid(w_g . r_ij + b_g)          zero where i = j and on padding
+    M_i  = sum_j m_ij                              (S, C)
+    c_ij = v_c . relu(W_c m_ij + b_c)              (P,), only with coordinate weights; zero where i = j
+
+Batch normalisation between the two linear layers is affine per channel and belongs into u, v and W_s.
+Both implementations take float32 and float64, any device, first derivatives; empty layouts give zeros.
+
+* ``"tiled"`` works through the pairs tile by tile, keeps no pair tensor and recomputes in the backward pass:
+  memory does not grow with the number of pairs.
+* ``"reference"`` is the same written down plainly.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor
+
+from eqviz.errors import ConfigError
+from eqviz.ops.minkowski_message.reference import message_reference
+from eqviz.ops.minkowski_message.tiled import message_tiled
+from eqviz.ops.minkowski_message.weights import MessageWeights
+from eqviz.ops.pairs import PairLayout
+
+Backend = Literal["tiled", "reference"]
+
+
+def minkowski_message(
+    receiver: Tensor,
+    sender: Tensor,
+    features: Tensor,
+    weights: MessageWeights,
+    layout: PairLayout,
+    backend: Backend = "tiled",
+) -> tuple[Tensor, Tensor | None]:
+    """Summed messages (S, C) and coordinate weights (P,) or None.
+
+    Args:
+        receiver: (S, C) u.
+        sender: (S, C) v.
+        features: (P, F) s.
+        weights: the weights of the contract.
+        layout: where the pairs are.
+        backend: see the module.
+
+    Raises:
+        ConfigError: an unknown backend.
+    """
+    if backend == "tiled":
+        return message_tiled(receiver, sender, features, weights, layout)
+    if backend == "reference":
+        return message_reference(receiver, sender, features, weights, layout)
+    raise ConfigError(f"expected backend 'tiled' or 'reference', got {backend!r}")
+
+
+__all__ = ["MessageWeights", "minkowski_message"]

@@ -1,0 +1,19 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def reference_dir() -> Path:
+    """Published weights and reference outputs; the tests that need them skip where they are absent."""
+    folder = Path(os.environ.get("EQVIZ_REFERENCE", ROOT.parent / "shared" / "reference"))
+    if not folder.is_dir():
+        pytest.skip("reference outputs are not here: set EQVIZ_REFERENCE to the folder that holds them")
+    return folder

@@ -1,0 +1,56 @@
+"""Small networks and transformations that the tests of models share."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from helpers import toy_jets
+
+from eqviz.data.images import axis_coordinates
+from eqviz.data.jets import JetBatch
+from eqviz.kinematics import from_ptetaphim, random_lorentz
+from eqviz.models import JetModel, build_model
+
+# Models that are too large for a quick test; others are tested with their default sizes.
+SMALL = {
+    "lorentznet": {"n_blocks": 2, "hidden": 12},
+    "d4cnn": {"n_pixels": 16, "fields": (4, 8), "hidden": 16},
+}
+
+
+def small(name: str, seed: int = 0, **params) -> JetModel:
+    torch.manual_seed(seed)
+    return build_model(name, **{**SMALL.get(name, {}), **params})
+
+
+def jets(n: int = 6, seed: int = 0, n_max: int = 12) -> JetBatch:
+    return toy_jets(n, seed, n_max).batch
+
+
+def logits(model: JetModel, batch: JetBatch) -> torch.Tensor:
+    with torch.no_grad():
+        return model.eval()(batch)
+
+
+def rotated_in_plane(batch: JetBatch, turn: np.ndarray) -> JetBatch:
+    """The jets with (Delta eta, Delta phi) about their centroid multiplied by ``turn`` (2, 2)."""
+    pt, plane = axis_coordinates(batch)
+    plane = plane @ torch.from_numpy(turn).T
+    p4 = from_ptetaphim(pt.numpy(), plane[:, 0].numpy(), plane[:, 1].numpy())
+    return JetBatch.from_arrays(np.split(p4, batch.offsets[1:-1].numpy()), labels=batch.label)
+
+
+def transformations(symmetry: str, batch: JetBatch, seed: int) -> list[JetBatch]:
+    """What the declared group does to jets. A new symmetry gets its line here."""
+    rng = np.random.default_rng(seed)
+    if symmetry == "none":
+        return [batch]
+    if symmetry == "S_n":
+        return [batch.permuted(seed)]
+    if symmetry == "SO+(1,3)":
+        return [batch.permuted(seed), batch.transformed(random_lorentz(rng, 10.0))]
+    if symmetry[0] in "CD" and symmetry[1:].isdigit():
+        quarter, mirror = np.array([[0.0, -1], [1, 0]]), np.array([[1.0, 0], [0, -1]])
+        steps = [quarter, *([mirror, mirror @ quarter] if symmetry[0] == "D" else [])]
+        return [batch.permuted(seed), *(rotated_in_plane(batch, step) for step in steps)]
+    raise AssertionError(f"say in tests/models/model_helpers.py how the group {symmetry!r} acts on jets")
