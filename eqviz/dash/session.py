@@ -10,6 +10,7 @@ import numpy as np
 import param
 
 from eqviz.evaluation.store import Run, RunStore
+from eqviz.models import MODELS
 from eqviz.plots.style import Tag, group_colour, shade_repeats
 
 MAX_CHOSEN = 4
@@ -178,6 +179,8 @@ def base_tag(run: Run) -> Tag:
 
 def is_original(run: Run) -> bool:
     """Whether the run's network keeps the choices of a published implementation (its padding, its clamp)."""
+    if run.model_name in MODELS.names() and MODELS.get(run.model_name).original:
+        return True
     params = run.config.get("model", {}).get("params", {}) if run.config else {}
     return isinstance(params, dict) and any(params.get(name) is not None for name in ("pool_size", "clamp"))
 

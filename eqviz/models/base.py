@@ -23,6 +23,8 @@ class JetModel(nn.Module):
             ``"SO+(1,3)"`` ...
         exact: whether that invariance holds for any weights (up to rounding) or only approximately.
         config_class: the frozen dataclass of its parameters.
+        original: a published implementation kept with its quirks (padding, clamps, rounding noise as input);
+            it owes none of the promises that the other networks keep.
 
     Attributes:
         config: the parameters that this network was built with.
@@ -33,6 +35,7 @@ class JetModel(nn.Module):
     symmetry: ClassVar[str] = "none"
     exact: ClassVar[bool] = True
     config_class: ClassVar[type]
+    original: ClassVar[bool] = False
 
     def __init__(self, config: Any) -> None:
         super().__init__()
