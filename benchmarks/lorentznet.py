@@ -12,6 +12,7 @@ from benchmarks.measure import benchmark_jets, gemm_gflops, interleaved, peak_me
 from benchmarks.registry import Row, Settings, register
 from eqviz.data.jets import JetBatch
 from eqviz.kinematics import boost_matrix, random_axis
+from eqviz.layers.events import prepare
 from eqviz.models import build_model
 from eqviz.models.lorentznet import LorentzNet
 from eqviz.models.published.lorentznet import PublishedLorentzNet
@@ -104,11 +105,11 @@ def sorted_like(plain: nn.Module, own: dict[str, Tensor]) -> list[tuple[str, Ten
 
 def padded(model: LorentzNet, batch: JetBatch) -> tuple[Tensor, Tensor, Tensor]:
     """The same nodes as our network sees, as the dense arrays that the plain one takes."""
-    nodes = model.nodes(batch)
-    size = int(nodes.lengths.max())
-    mask = torch.arange(size, device=nodes.p4.device) < nodes.lengths[:, None]
+    events = prepare(batch, stable=False)
+    size = int(events.lengths.max())
+    mask = torch.arange(size, device=events.p4.device) < events.lengths[:, None]
     x, scalars = (torch.zeros(*mask.shape, width, device=mask.device) for width in (4, 2))
-    x[mask], scalars[mask] = nodes.p4.float(), nodes.scalars.float()
+    x[mask], scalars[mask] = events.p4.float(), model.node_scalars(batch, events).float()
     return x, scalars, mask
 
 

@@ -31,15 +31,16 @@ def canonical_frame(p4: Tensor, mass2: Tensor, jet: Tensor, total_mass2: Tensor)
     """The same events in the rest frame of their sum.
 
     Args:
-        p4: (n, 4) float64 momenta on shell, reference vectors among them, in GeV.
-        mass2: (n,) their squared masses in GeV^2.
+        p4: (n, 4) float64 momenta on shell, reference vectors among them, in GeV; all with E >= 0.
+        mass2: (n,) their squared masses in GeV^2; rows with a negative one are not in the sum.
         jet: (n,) the jet of each row, in 0 .. B - 1.
         total_mass2: (B,) squared mass of each jet's sum in GeV^2, from pair products.
 
     Returns:
         (n, 4) momenta; jets whose sum is light-like or empty stay in the frame they came in.
     """
-    total = p4.new_zeros(len(total_mass2), 4).index_add(0, jet, p4)
+    counted = p4 * (mass2 >= 0)[:, None]
+    total = p4.new_zeros(len(total_mass2), 4).index_add(0, jet, counted)
     momentum = torch.linalg.vector_norm(total[:, 1:], dim=1)
     axis = total[:, 1:] / torch.where(momentum > 0, momentum, 1)[:, None]
     timelike = total_mass2 > LIGHTLIKE * total[:, 0] ** 2
@@ -61,4 +62,7 @@ def _boost_to_rest(p4: Tensor, mass2: Tensor, axis: Tensor, gamma_beta: Tensor) 
     parallel = gamma * (momentum * (slowness - half_square) - beta * excess)
     transverse = momentum * (opening + axis * half_square)
     boosted = transverse + parallel * axis
-    return on_shell(torch.cat([p4[:, :1], boosted], dim=1), mass2)
+    spacelike = mass2[:, None] < 0
+    energy = on_shell(torch.cat([p4[:, :1], boosted], dim=1), mass2.clamp(min=0))[:, :1]
+    signed = gamma * (excess + momentum * (slowness + beta * half_square))  # either sign, unlike a root
+    return torch.cat([torch.where(spacelike, signed, energy), boosted], dim=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log, sqrt
+from math import log
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -12,19 +12,12 @@ from torch import Tensor, nn
 
 from eqviz.data.jets import JetBatch
 from eqviz.errors import DataError
-from eqviz.layers.canonical import canonical_frame, on_shell
+from eqviz.layers.events import BEAMS, Events, prepare, square
 from eqviz.layers.minkowski_block import MinkowskiBlock, compressed, pair_features
 from eqviz.layers.scalar import psi
 from eqviz.models.base import JetModel, make_config, register_model, require
 from eqviz.models.published.weights import read_published
 from eqviz.models.weights import check_fits
-from eqviz.ops.minkowski_gram import minkowski_gram
-from eqviz.ops.pairs import PairLayout, pair_apply
-
-BEAM_MASS2 = 1.0
-BEAMS = ((sqrt(1 + BEAM_MASS2), 0.0, 0.0, 1.0), (sqrt(1 + BEAM_MASS2), 0.0, 0.0, -1.0))
-# Constituents with m^2 / E^2 above this are massive; rounding alone stays far below, also when boosted.
-MASSIVE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -74,17 +67,6 @@ class LorentzNetConfig:
         require(positive, "lorentznet.clamp", "positive or None", self.clamp)
         sized = not isinstance(self.pool_size, int) or self.pool_size >= 1
         require(sized, "lorentznet.pool_size", "1 or more, 'batch' or None", self.pool_size)
-
-
-@dataclass(frozen=True)
-class Nodes:
-    """Beams and constituents of each jet, jet after jet: momenta, squared masses, scalars and jet index."""
-
-    p4: Tensor
-    mass2: Tensor
-    scalars: Tensor
-    jet: Tensor
-    lengths: Tensor
 
 
 @register_model(
@@ -140,47 +122,26 @@ class LorentzNet(JetModel):
         Raises:
             DataError: massive constituents with ``massless=True``, or scalars missing that should be given.
         """
-        nodes = self.nodes(batch)
-        layout = PairLayout.build(nodes.lengths)
-        x, features = self._start(nodes, layout)
-        h = self.embed(nodes.scalars)
+        beams = BEAMS if self.config.beams else ()
+        events = prepare(batch, beams, self.config.massless, self.stable)
+        layout, scalars = events.layout, self.node_scalars(batch, events)
+        x = events.p4 if self.stable else events.p4.to(self.dtype)
+        features = compressed(*events.products(self.dtype), layout, self.dtype)
+        h = self.embed(scalars)
         for index, block in enumerate(self.blocks):
             if index > 0:
                 features = pair_features(x, layout, self.dtype, "matrix" if self.stable else "difference")
-            h, x = block(h, x, nodes.scalars, features, layout)
-        total = h.new_zeros(len(batch), h.shape[1]).index_add(0, nodes.jet, h)
-        return self.head(total / self._pool_size(nodes.lengths).to(h.dtype))
+            h, x = block(h, x, scalars, features, layout)
+        total = h.new_zeros(len(batch), h.shape[1]).index_add(0, events.jet, h)
+        return self.head(total / self._pool_size(events.lengths).to(h.dtype))
 
-    def nodes(self, batch: JetBatch) -> Nodes:
-        """The batch with its reference vectors put before the constituents of each jet."""
-        lab = torch.tensor(BEAMS if self.config.beams else (), dtype=torch.float64, device=batch.p4.device)
-        lab = lab.view(-1, 4)
-        lengths = batch.lengths + len(lab)
-        jet = torch.repeat_interleave(torch.arange(len(batch), device=lengths.device), lengths)
-        is_beam = torch.arange(len(jet), device=jet.device) - (lengths.cumsum(0) - lengths)[jet] < len(lab)
-        p4 = batch.p4.new_empty(len(jet), 4)
-        p4[is_beam] = batch.reference_vectors(lab).reshape(-1, 4)
-        p4[~is_beam] = batch.p4
-        mass2 = batch.p4.new_full((len(jet),), BEAM_MASS2)
-        mass2[~is_beam] = self._mass2(batch)
-        scalars = batch.p4.new_zeros(len(jet), self.config.n_scalars, dtype=self.dtype)
-        scalars[is_beam, -1] = log(1 + sqrt(BEAM_MASS2))
-        scalars[~is_beam] = self._scalars(batch, mass2[~is_beam])
-        return Nodes(p4, mass2, scalars, jet, lengths)
-
-    def _mass2(self, batch: JetBatch) -> Tensor:
-        """(n,) squared masses of the constituents in GeV^2, never negative."""
-        measured = _mass2(batch.p4)
-        if not self.config.massless:
-            return measured.clamp(min=0)
-        energy2 = batch.p4[:, 0].square()
-        if bool((measured > MASSIVE * energy2).any()):
-            worst = float((measured / energy2).nan_to_num().max()) ** 0.5
-            raise DataError(
-                f"expected massless constituents (E = |p|), got m / E up to {worst:.3g}; "
-                "for massive ones build the model with massless=False"
-            )
-        return torch.zeros_like(measured)
+    def node_scalars(self, batch: JetBatch, events: Events) -> Tensor:
+        """(n, n_scalars) of reference vectors, psi(mass) in the last column, and of constituents."""
+        is_beam = events.is_reference
+        scalars = batch.p4.new_zeros(len(is_beam), self.config.n_scalars, dtype=self.dtype)
+        scalars[is_beam, -1] = log(2.0)  # psi of their mass, 1 GeV
+        scalars[~is_beam] = self._scalars(batch, events.mass2[~is_beam])
+        return scalars
 
     def _scalars(self, batch: JetBatch, mass2: Tensor) -> Tensor:
         width, kind = self.config.n_scalars, self.config.scalars
@@ -193,31 +154,12 @@ class LorentzNet(JetModel):
             return batch.scalars.to(self.dtype)
         out = batch.p4.new_zeros(len(mass2), width, dtype=self.dtype)
         if kind == "original":
-            mass2 = _mass2(batch.p4.to(self.dtype)).abs()
+            mass2 = square(batch.p4.to(self.dtype)).abs()
         out[:, 0] = psi(mass2.sqrt().to(self.dtype))
         return out
-
-    def _start(self, nodes: Nodes, layout: PairLayout) -> tuple[Tensor, Tensor]:
-        """Coordinates (n, 4) and pair features (P, 2) of the first block."""
-        if not self.stable:
-            x = nodes.p4.to(self.dtype)
-            return x, pair_features(x, layout, self.dtype, "difference")
-        p4 = on_shell(nodes.p4, nodes.mass2)
-        slots, mass2 = layout.to_slots(p4), layout.to_slots(nodes.mass2)
-        dot, norm = minkowski_gram(slots, layout, "direction", mass2)
-        row_sums = pair_apply(dot * layout.pair_mask, torch.ones_like(slots[:, :1]), layout).squeeze(1)
-        total = nodes.p4.new_zeros(len(nodes.lengths))
-        total = total.index_add(0, nodes.jet, layout.to_nodes(row_sums) + nodes.mass2)
-        return canonical_frame(p4, nodes.mass2, nodes.jet, total), compressed(dot, norm, layout, self.dtype)
 
     def _pool_size(self, lengths: Tensor) -> Tensor:
         size = self.config.pool_size
         if size == "batch":
             size = int(lengths.max()) if len(lengths) else 1
         return lengths.clamp(min=1)[:, None] if size is None else torch.full_like(lengths, size)[:, None]
-
-
-def _mass2(p4: Tensor) -> Tensor:
-    """m^2 = 2 E^2 - sum_mu p_mu^2: the order of operations of the published code, noise and all."""
-    square = p4 * p4
-    return 2 * square[:, 0] - square.sum(1)

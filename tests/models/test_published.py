@@ -12,6 +12,7 @@ from model_helpers import jets, logits, small
 from eqviz.data.jets import JetBatch
 from eqviz.errors import CheckpointError
 from eqviz.kinematics import boost_matrix
+from eqviz.layers.events import prepare
 from eqviz.models import build_model
 from eqviz.models.lorentznet import LorentzNet
 from eqviz.models.published.lorentznet import PublishedLorentzNet
@@ -123,11 +124,11 @@ def renamed(table):
 
 
 def dense(model, batch):
-    nodes = model.nodes(batch)
-    length = int(nodes.lengths.max())
-    mask = torch.arange(length) < nodes.lengths[:, None]
+    events = prepare(batch, stable=False)
+    length = int(events.lengths.max())
+    mask = torch.arange(length) < events.lengths[:, None]
     x, scalars = (torch.zeros(*mask.shape, width, dtype=torch.float64) for width in (4, 2))
-    x[mask], scalars[mask] = nodes.p4, nodes.scalars
+    x[mask], scalars[mask] = events.p4, model.node_scalars(batch, events)
     return x, scalars, mask
 
 
