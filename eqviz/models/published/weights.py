@@ -30,7 +30,7 @@ def read_published(path: str | Path) -> tuple[dict[str, Tensor], dict[str, int]]
     Raises:
         CheckpointError: missing, damaged, not plain tensors, or of another network.
     """
-    raw = _tensors(Path(path))
+    raw = read_tensors(Path(path))
     state = {}
     for key, value in raw.items():
         for pattern, replacement in _NAMES:
@@ -51,7 +51,12 @@ def read_published(path: str | Path) -> tuple[dict[str, Tensor], dict[str, int]]
     }
 
 
-def _tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """A released table of tensors; nothing else in a file is opened.
+
+    Raises:
+        CheckpointError: missing, damaged, or it holds more than tensors.
+    """
     if not path.is_file():
         raise CheckpointError(f"expected a weights file at {path}, found none")
     try:
