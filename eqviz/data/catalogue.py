@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 from eqviz.data.dataset import JetDataset
+from eqviz.data.labelled import LabelledSet
+from eqviz.data.particle_ids import with_features
 from eqviz.errors import ConfigError, DataError, UnknownNameError
 from eqviz.registry import Registry
 
 SPLITS = ("train", "val", "test")
 SAMPLES = Path(__file__).parent / "samples"
+
+S = TypeVar("S", bound=LabelledSet[Any])
 
 DATASETS: Registry[Callable[[str], JetDataset]] = Registry("data set")
 
@@ -20,7 +25,8 @@ def load(name_or_path: str | Path, split: str) -> JetDataset:
 
     A folder holds ``{train,val,test}.parquet``, or one ``*_train.parquet`` and so on. A single file whose
     name ends in the split is taken whole. Any other file is cut into disjoint parts of 60, 20 and 20 %,
-    always the same, with the classes' proportions kept.
+    always the same, with the classes' proportions kept. Particle codes become features that a network can
+    take (``eqviz.data.particle_ids``).
 
     Args:
         name_or_path: a name of :data:`DATASETS` or a path.
@@ -37,15 +43,16 @@ def load(name_or_path: str | Path, split: str) -> JetDataset:
         return DATASETS.get(name)(split)
     path = Path(name_or_path).expanduser()
     if path.is_dir():
-        return JetDataset.from_parquet(_in_folder(path, split))
+        return with_features(JetDataset.from_parquet(split_file(path, split)))
     if path.is_file():
-        return _in_file(path, split)
+        return with_features(split_rows(JetDataset.from_parquet(path), path, split))
     if path.suffix or len(path.parts) > 1:
         raise DataError(f"expected a folder or a Parquet file of jets, found nothing at {path}")
     raise UnknownNameError("data set", name, DATASETS.names())
 
 
-def _in_folder(folder: Path, split: str) -> Path:
+def split_file(folder: Path, split: str) -> Path:
+    """The file of ``split`` in a folder; raises DataError where there is none or more than one."""
     if (exact := folder / f"{split}.parquet").is_file():
         return exact
     found = sorted(folder.glob(f"*_{split}.parquet"))
@@ -57,11 +64,11 @@ def _in_folder(folder: Path, split: str) -> Path:
     return found[0]
 
 
-def _in_file(path: Path, split: str) -> JetDataset:
+def split_rows(data: S, path: Path, split: str) -> S:
+    """The part of a whole file that is ``split``; raises DataError where its name says another."""
     named = path.stem.rpartition("_")[2]
     if named in SPLITS and named != split:
         raise DataError(f"expected the split {split!r}, but {path} holds {named!r}; give its folder instead")
-    data = JetDataset.from_parquet(path)
     if named == split:
         return data
     n = len(data)
@@ -78,3 +85,26 @@ def _in_file(path: Path, split: str) -> JetDataset:
 def top_sample(split: str) -> JetDataset:
     """The shipped sample: hadronic tops (1) against QCD jets (0), pT 550 to 650 GeV, anti-kT 0.8."""
     return JetDataset.from_parquet(SAMPLES / f"top_{split}.parquet")
+
+
+@DATASETS.register(
+    "qg_sample",
+    summary="quark against gluon jets (Z + jet, particle ids), and their images; ships with eqviz",
+    reference="the recipe of 1810.05165, section 5",
+)
+def qg_sample(split: str) -> JetDataset:
+    """The shipped sample: quark (1) against gluon jets (0), pT 500 to 550 GeV, anti-kT 0.4, particle level.
+
+    Scalars are ``particle_ids.FEATURES``; ``load_images("qg_sample", split)`` gives the same jets' images.
+    """
+    return with_features(JetDataset.from_parquet(SAMPLES / f"qg_{split}.parquet"))
+
+
+@DATASETS.register(
+    "top_images",
+    summary="top against QCD jets of which images ship, too; for comparisons on the same jets",
+    reference="the recipe of 1902.09914, section 2",
+)
+def top_images(split: str) -> JetDataset:
+    """Top (1) against QCD jets (0) as in top_sample, and ``load_images("top_images", split)`` of the same."""
+    return JetDataset.from_parquet(SAMPLES / f"topimg_{split}.parquet")

@@ -17,7 +17,8 @@ import numpy as np
 from tqdm import tqdm
 
 from eqviz.data.atomic import replacing
-from eqviz.data.generate_events import LABELS, Jets, make_jets
+from eqviz.data.generate_events import Jets, make_jets
+from eqviz.data.generate_recipe import LABELS
 from eqviz.errors import ConfigError, GeneratorError, StoreError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def chunk_path(folder: Path, key: ChunkKey) -> Path:
 def write_chunk(plan: Plan, folder: Path, key: ChunkKey) -> int:
     """Make one chunk and write it whole; returns its number of jets."""
     seed = (plan.seed, LABELS[key.process], key.number)
-    jets = make_jets(key.process, key.n_jets, seed, plan.recipe, plan.detector)
+    jets = make_jets(key.process, key.n_jets, seed, plan.recipe, plan.detector, plan.images)
     with replacing(chunk_path(folder, key)) as part, part.open("wb") as handle:
         np.savez(handle, **jets._asdict())
     return key.n_jets

@@ -5,89 +5,69 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eqviz.data.calorimeter import detector_images
+from eqviz.data.calorimeter_config import ImageConfig
 from eqviz.data.detector import Objects, Particles, simulate
-from eqviz.data.detector_config import DetectorConfig
+from eqviz.data.detector_config import NEUTRINOS, DetectorConfig
+from eqviz.data.generate_recipe import LABELS, PARTON_MARGIN, PROCESSES, Recipe
 from eqviz.data.generate_truth import Truth, match, read_truth
+from eqviz.data.image_batch import ImageBatch, concatenate_images
 from eqviz.errors import ConfigError, GeneratorError
-from eqviz.kinematics import transverse_momentum
+from eqviz.kinematics import azimuth, pseudorapidity, transverse_momentum
+
+__all__ = ["LABELS", "PROCESSES", "Jets", "Recipe", "import_generator", "make_jets"]
 
 Array = NDArray[np.float64]
 
-PROCESSES = {
-    "qcd": ("HardQCD:all = on",),
-    "top": (
-        "Top:gg2ttbar = on",
-        "Top:qqbar2ttbar = on",
-        "24:onMode = off",
-        "24:onIfAny = 1 2 3 4 5",
-    ),
-}
-LABELS = {"qcd": 0, "top": 1}
-_COMMON = ("Print:quiet = on", "PartonLevel:MPI = off", "HadronLevel:all = off", "Random:setSeed = on")
+_COMMON = ("Print:quiet = on", "HadronLevel:all = off", "Random:setSeed = on")
 _BATCH = 48  # events per call of the vectorised detector
 _MAX_TRIES = 20_000  # events without a single jet before the recipe is called impossible
 _MM = 1e-3
 _banner_shown = False
-PARTON_MARGIN = 0.06  # in eta and distance
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """The event selection of the top-tagging reference set (arXiv:1902.09914), energies in GeV.
-
-    Attributes:
-        pt_min, pt_max, eta_max: of the detector-level jet.
-        match_radius: largest distance of the top and of each of its three quarks from the jet axis.
-        pt_hat_min, pt_hat_max: generated range of the hard process.
-        parton_pt_min, parton_pt_max: an event goes on to hadronisation only with a parton-level jet in
-            this range that passes the other cuts loosened by PARTON_MARGIN.
-        max_constituents: hardest constituents kept.
-        tau0_max: particles with a proper lifetime c tau above this, in mm, reach the detector undecayed
-            (10 keeps K0_S and Lambda); None decays whatever Pythia's default decays, those included.
-    """
-
-    beam_energy: float = 14_000.0
-    radius: float = 0.8
-    pt_min: float = 550.0
-    pt_max: float = 650.0
-    eta_max: float = 2.0
-    match_radius: float = 0.8
-    pt_hat_min: float = 430.0
-    pt_hat_max: float = 900.0
-    parton_pt_min: float = 515.0
-    parton_pt_max: float = 750.0
-    max_constituents: int = 200
-    tau0_max: float | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 < self.pt_min < self.pt_max or not 0 < self.pt_hat_min < self.pt_hat_max:
-            raise ConfigError(
-                f"expected 0 < pt_min < pt_max and 0 < pt_hat_min < pt_hat_max in GeV, got "
-                f"{self.pt_min}, {self.pt_max}, {self.pt_hat_min}, {self.pt_hat_max}"
-            )
+_NO_FLOATS, _NO_INTEGERS = np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.int32)
+_IMAGE_STREAM = 2**32  # keeps the images' random numbers apart: jets are the same with and without images
 
 
 class Jets(NamedTuple):
     """Jets of one process, constituents sorted by falling pT.
 
     Attributes:
-        momenta: (n, 3) float32 (px, py, pz) of massless constituents in GeV.
+        momenta: (n, 3) float32 (px, py, pz) of the constituents in GeV.
         lengths: (B,) constituents of each jet.
         target: (B, 4) true top, or nearest hard parton, as (E, px, py, pz) in GeV.
         quarks: (B, 3, 4) the top's decay quarks (b first), zero for other processes.
+        pdg: (n,) particle codes, or none: massless constituents that are no particles.
+        pixel_value, pixel_index, pixel_lengths: the jets' images as in ImageBatch, with (B,) entries each, or
+            none.
     """
 
     momenta: NDArray[np.float32]
     lengths: NDArray[np.int64]
     target: Array
     quarks: Array
+    pdg: NDArray[np.int32] = _NO_INTEGERS
+    pixel_value: NDArray[np.float32] = _NO_FLOATS
+    pixel_index: NDArray[np.int32] = _NO_INTEGERS
+    pixel_lengths: NDArray[np.int32] = _NO_INTEGERS
+
+
+class _Found(NamedTuple):
+    """One jet that passed: constituents, truth, and where in the batch of events it was."""
+
+    momenta: NDArray[np.float32]
+    pdg: NDArray[np.int32]
+    parton: Array
+    quarks: Array
+    event: int
+    axis: Array
 
 
 def import_generator() -> tuple[Any, Any]:
@@ -123,9 +103,14 @@ def _silence_banner(fastjet: Any) -> None:
 
 
 def make_jets(
-    process: str, n_jets: int, seed: tuple[int, ...], recipe: Recipe, detector: DetectorConfig
+    process: str,
+    n_jets: int,
+    seed: tuple[int, ...],
+    recipe: Recipe,
+    detector: DetectorConfig,
+    images: ImageConfig | None = None,
 ) -> Jets:
-    """``n_jets`` jets of ``process`` ("top" or "qcd"); the same numbers for the same arguments.
+    """``n_jets`` jets of ``process``, with ``images`` also their images; the same for the same arguments.
 
     Raises:
         GeneratorError: Pythia or FastJet is missing, Pythia refuses to start, or nothing passes the cuts.
@@ -137,20 +122,35 @@ def make_jets(
     pythia_seed, detector_seed = np.random.SeedSequence(seed).generate_state(2, np.uint64)
     pythia = _start(pythia8, process, int(pythia_seed % 900_000_000) + 1, recipe)
     rng = np.random.default_rng(int(detector_seed))
+    image_rng = np.random.default_rng([*seed, _IMAGE_STREAM])
     definition = fastjet.JetDefinition(fastjet.antikt_algorithm, recipe.radius)
-    found: list[tuple[NDArray[np.float32], Array, Array]] = []
+    found: list[_Found] = []
+    pictures: list[ImageBatch] = []
     tries = 0
     while len(found) < n_jets:
         rows, truths, batch_tries = _events(pythia, process, recipe, (fastjet, definition))
         tries += batch_tries
         if rows:
-            objects = simulate(_particles(rows, pythia.particleData.charge), detector, rng)
-            found += _select(objects, truths, process, recipe, (fastjet, definition))
+            particles = _particles(rows, pythia.particleData.charge)
+            objects = (
+                _stable_objects(particles) if recipe.particle_level else simulate(particles, detector, rng)
+            )
+            new = _select(objects, truths, process, recipe, (fastjet, definition))
+            if images is not None and new:
+                event, axis = np.array([jet.event for jet in new]), np.array([jet.axis for jet in new])
+                pictures.append(detector_images(particles, event, axis, images, image_rng))
+            found += new
         if tries > _MAX_TRIES * (1 + len(found)):
             raise GeneratorError(
                 f"got {len(found)} of {n_jets} jets from {tries} {process} events; widen the cuts of {recipe}"
             )
-    return _pack(found[:n_jets])
+    return _pack(found[:n_jets], pictures)
+
+
+def _stable_objects(particles: Particles) -> Objects:
+    """All particles but neutrinos, as they are; ``kind`` is their code."""
+    seen = particles.select(~np.isin(np.abs(particles.pdg), NEUTRINOS))
+    return Objects(seen.event, seen.p4, seen.pdg)
 
 
 def _events(
@@ -164,6 +164,8 @@ def _events(
         tries += 1
         if not pythia.next():
             continue
+        if not _wanted(pythia.event, process):
+            continue
         truth = read_truth(pythia.event, process)
         if not _promising(pythia.event, truth, process, recipe, clustering):
             continue
@@ -173,11 +175,17 @@ def _events(
     return rows, truths, tries
 
 
+def _wanted(event: Any, process: str) -> bool:
+    """Quark jets are those of u, d and s, as in the set without c and b (1810.05165)."""
+    return process != "quark" or all(event[index].idAbs() not in (4, 5) for index in (5, 6))
+
+
 def _start(pythia8: Any, process: str, seed: int, recipe: Recipe) -> Any:
     pythia = pythia8.Pythia("", False)
     settings = [
         *_COMMON,
         *PROCESSES[process],
+        f"PartonLevel:MPI = {'on' if recipe.multiple_interactions else 'off'}",
         f"Random:seed = {seed}",
         f"Beams:eCM = {recipe.beam_energy}",
         f"PhaseSpace:pTHatMin = {recipe.pt_hat_min}",
@@ -196,7 +204,8 @@ def _start(pythia8: Any, process: str, seed: int, recipe: Recipe) -> Any:
 def _promising(event: Any, truth: Truth, process: str, recipe: Recipe, clustering: tuple[Any, Any]) -> bool:
     """Whether the partons hold a jet that may pass the cuts after hadronisation and detector."""
     fastjet, definition = clustering
-    partons = [fastjet.PseudoJet(p.px(), p.py(), p.pz(), p.e()) for p in event if p.isFinal()]
+    final = (p for p in event if p.isFinal() and p.idAbs() not in NEUTRINOS)
+    partons = [fastjet.PseudoJet(p.px(), p.py(), p.pz(), p.e()) for p in final]
     for jet in fastjet.ClusterSequence(partons, definition).inclusive_jets(recipe.parton_pt_min):
         if jet.pt() < recipe.parton_pt_max and abs(jet.eta()) < recipe.eta_max + PARTON_MARGIN:
             axis = np.array([jet.e(), jet.px(), jet.py(), jet.pz()])
@@ -230,17 +239,22 @@ def _particles(rows: list[Array], charge_of: Callable[[int], float]) -> Particle
 
 def _select(
     objects: Objects, truths: list[Truth], process: str, recipe: Recipe, clustering: tuple[Any, Any]
-) -> list[tuple[NDArray[np.float32], Array, Array]]:
-    """(constituents, true momentum, quarks) of the jets that pass the cuts and the matching."""
+) -> list[_Found]:
+    """The jets that pass the cuts and the matching."""
     bounds = np.searchsorted(objects.event, np.arange(len(truths) + 1))
     out = []
     for number, truth in enumerate(truths):
-        p4 = objects.p4[bounds[number] : bounds[number + 1]]
+        window = slice(bounds[number], bounds[number + 1])
+        p4, codes = objects.p4[window], objects.kind[window].astype(np.int32)
         for members in cluster(p4, recipe, *clustering):
-            matched = match(p4[members].sum(axis=0), truth, process, recipe.match_radius)
+            total = p4[members].sum(axis=0)
+            matched = match(total, truth, process, recipe.match_radius)
             if matched is not None:
-                hardest = constituents(p4[members], recipe)
-                out.append((hardest, truth.partons[matched], truth.quarks[matched]))
+                order = hardest_first(p4[members], recipe)
+                pdg = codes[members][order] if recipe.particle_level else _NO_INTEGERS
+                axis = np.array([pseudorapidity(total), azimuth(total)])
+                momenta = constituents(p4[members], recipe)
+                out.append(_Found(momenta, pdg, truth.partons[matched], truth.quarks[matched], number, axis))
     return out
 
 
@@ -248,25 +262,38 @@ def cluster(p4: Array, recipe: Recipe, fastjet: Any, definition: Any) -> list[ND
     """Rows of ``p4`` (n, 4) that belong to each anti-kT jet within the cuts, hardest jet first."""
     inputs = [fastjet.PseudoJet(px, py, pz, energy) for energy, px, py, pz in p4.tolist()]
     sequence = fastjet.ClusterSequence(inputs, definition)
-    chosen = [
-        jet
-        for jet in fastjet.sorted_by_pt(sequence.inclusive_jets(recipe.pt_min))
-        if jet.pt() < recipe.pt_max and abs(jet.eta()) < recipe.eta_max
-    ]
+    hardest = fastjet.sorted_by_pt(sequence.inclusive_jets(recipe.pt_min))
+    if recipe.particle_level:  # one jet an event, rapidity instead of pseudorapidity
+        chosen = [jet for jet in hardest[:1] if jet.pt() < recipe.pt_max and abs(jet.rap()) < recipe.eta_max]
+    else:
+        chosen = [jet for jet in hardest if jet.pt() < recipe.pt_max and abs(jet.eta()) < recipe.eta_max]
     # Inputs come first in the clustering history, so an input's place there is its row.
     return [np.array([part.cluster_hist_index() for part in jet.constituents()]) for jet in chosen]
 
 
+def hardest_first(p4: Array, recipe: Recipe) -> NDArray[np.int64]:
+    """Rows of the hardest constituents, by falling pT."""
+    return np.argsort(-transverse_momentum(p4), kind="stable")[: recipe.max_constituents]
+
+
 def constituents(p4: Array, recipe: Recipe) -> NDArray[np.float32]:
     """(n, 3) float32 (px, py, pz) of the hardest constituents, sorted by falling pT."""
-    order = np.argsort(-transverse_momentum(p4), kind="stable")[: recipe.max_constituents]
-    return p4[order, 1:].astype(np.float32)
+    return p4[hardest_first(p4, recipe), 1:].astype(np.float32)
 
 
-def _pack(found: list[tuple[NDArray[np.float32], Array, Array]]) -> Jets:
-    return Jets(
-        momenta=np.concatenate([jet[0] for jet in found]),
-        lengths=np.array([len(jet[0]) for jet in found], dtype=np.int64),
-        target=np.stack([jet[1] for jet in found]),
-        quarks=np.stack([jet[2] for jet in found]),
+def _pack(found: list[_Found], pictures: list[ImageBatch]) -> Jets:
+    jets = Jets(
+        momenta=np.concatenate([jet.momenta for jet in found]),
+        lengths=np.array([len(jet.momenta) for jet in found], dtype=np.int64),
+        target=np.stack([jet.parton for jet in found]),
+        quarks=np.stack([jet.quarks for jet in found]),
+        pdg=np.concatenate([jet.pdg for jet in found]),
+    )
+    if not pictures:
+        return jets
+    images = concatenate_images(pictures).select(np.arange(len(found)))
+    return jets._replace(
+        pixel_value=images.value.numpy(),
+        pixel_index=images.index.numpy().astype(np.int32),
+        pixel_lengths=images.lengths.numpy().astype(np.int32),
     )

@@ -46,9 +46,9 @@ def _momentum(particle: Any) -> tuple[float, float, float, float]:
 def read_truth(event: Any, process: str) -> Truth:
     """The hard process as an event of Pythia tells it (partons before showering, tops before decay)."""
     # Entries 5 and 6 are the outgoing partons of the hard 2 -> 2 process.
-    if process != "top":
-        partons = np.array([_momentum(event[index]) for index in (5, 6)])
-        return Truth(partons, np.zeros((2, 3, 4)))
+    if process != "top":  # Z + jet has one parton beside the Z
+        partons = np.array([_momentum(event[index]) for index in (5, 6) if event[index].idAbs() != 23])
+        return Truth(partons, np.zeros((len(partons), 3, 4)))
     tops, quarks = [], []
     for index in (5, 6):
         top = event[event[index].iBotCopyId()]

@@ -101,12 +101,7 @@ class JetBatch:
         Raises:
             DataError: a jet beyond the batch, a mask of another length.
         """
-        chosen = torch.from_numpy(_index(index, len(self))).to(self.p4.device)
-        starts = self.offsets[chosen]  # not self.lengths[chosen]: that would touch every jet of a large set
-        lengths = self.offsets[chosen + 1] - starts
-        offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
-        within = torch.arange(int(offsets[-1]), device=self.p4.device)
-        rows = within + torch.repeat_interleave(starts - offsets[:-1], lengths)
+        chosen, rows, offsets = gather_rows(self.offsets, index)
         return JetBatch(
             p4=self.p4.index_select(0, rows),
             offsets=offsets,
@@ -187,6 +182,20 @@ def concatenate(batches: Sequence[JetBatch]) -> JetBatch:
         target=_join([batch.target for batch in batches], "target"),
         frame=frame,
     )
+
+
+def gather_rows(offsets: Tensor, index: ArrayLike) -> tuple[Tensor, Tensor, Tensor]:
+    """What choosing ``index`` (integers or a mask) from ragged rows takes.
+
+    Returns:
+        The chosen jets (k,) as integers, their rows, and the new offsets (k + 1,).
+    """
+    chosen = torch.from_numpy(_index(index, len(offsets) - 1)).to(offsets.device)
+    starts = offsets[chosen]  # not all lengths: that would touch every jet of a large set
+    lengths = offsets[chosen + 1] - starts
+    ends = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+    within = torch.arange(int(ends[-1]), device=offsets.device)
+    return chosen, within + torch.repeat_interleave(starts - ends[:-1], lengths), ends
 
 
 def _frame(batch: JetBatch) -> Tensor:

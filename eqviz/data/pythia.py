@@ -1,4 +1,6 @@
-"""Jets from Pythia 8 and FastJet in one Parquet file: top quarks against QCD, as in the reference set.
+"""Jets from Pythia 8 and FastJet in one Parquet file: top quarks against QCD, or quarks against gluons.
+
+With images, each jet comes with what a detector would see of it and its surroundings, from the same event.
 
 The work is cut into chunks. Each has its own seed, derived from (seed, process, chunk), and its own Pythia,
 and is written whole beside the output; so any number of processes gives the same file, and so does a run
@@ -19,16 +21,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from eqviz.data.calorimeter_config import ImageConfig
 from eqviz.data.detector_config import DetectorConfig
 from eqviz.data.generate_chunks import make_chunks, read_chunk
-from eqviz.data.generate_events import LABELS, Jets, Recipe, import_generator
+from eqviz.data.generate_events import Jets, import_generator
+from eqviz.data.generate_recipe import LABELS, RECIPES, TASKS, Recipe
+from eqviz.data.image_batch import ImageBatch
+from eqviz.data.image_storage import LAYOUT, round_mantissa
 from eqviz.data.jets import JetBatch
+from eqviz.data.particle_ids import masses
 from eqviz.data.storage import read_header, write_parquet
-from eqviz.errors import ConfigError, DataError, StoreError
+from eqviz.errors import ConfigError, DataError, StoreError, UnknownNameError
 
-__all__ = ["DetectorConfig", "Plan", "Recipe", "generate"]
+__all__ = ["CLASS_NAMES", "DetectorConfig", "ImageConfig", "Plan", "Recipe", "generate", "round_mantissa"]
 
-CLASS_NAMES = ["QCD", "top"]
+CLASS_NAMES = list(TASKS["top"][1])
 _CHUNKS_PER_ROW_GROUP = 16
 _SHUFFLE_STREAM = 2**31  # keeps the shuffles' seeds apart from those of the chunks
 
@@ -47,11 +54,13 @@ class Plan:
 
     Attributes:
         n_jets: in all.
-        signal: share of top jets, 0 to 1.
+        signal: share of top or quark jets, 0 to 1.
         seed: 0 or more.
         chunk_size: jets per chunk.
         mantissa_bits: of the stored float32 momenta, 8 to 23; 23 keeps them as they are, fewer compress
             better (15 bits: 1.5e-5 relative).
+        task: "top" (against QCD) or "quark_gluon".
+        images: the detector of the images; None makes none.
     """
 
     n_jets: int
@@ -61,8 +70,12 @@ class Plan:
     mantissa_bits: int = 23
     recipe: Recipe = field(default_factory=Recipe)
     detector: DetectorConfig = field(default_factory=DetectorConfig)
+    task: str = "top"
+    images: ImageConfig | None = None
 
     def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise UnknownNameError("task", self.task, TASKS)
         for name, low, high in (
             ("n_jets", 1, 10**9),
             ("signal", 0, 1),
@@ -79,7 +92,8 @@ class Plan:
         """All chunks in the order in which they are stored: both processes advance alike."""
         n_signal = round(self.n_jets * self.signal)
         keys = []
-        for process, n_jets in (("qcd", self.n_jets - n_signal), ("top", n_signal)):
+        background, signal = TASKS[self.task][0]
+        for process, n_jets in ((background, self.n_jets - n_signal), (signal, n_signal)):
             starts = range(0, n_jets, self.chunk_size)
             for number, start in enumerate(starts):
                 key = ChunkKey(process, number, min(self.chunk_size, n_jets - start))
@@ -90,11 +104,24 @@ class Plan:
         """What the file says of itself: call, seed, cuts, detector, versions."""
         arguments = f"n_jets={self.n_jets}, signal={self.signal}, seed={self.seed}"
         arguments += f", chunk_size={self.chunk_size}, mantissa_bits={self.mantissa_bits}"
+        content = {**asdict(self), "recipe": self.recipe.as_meta()}
+        # Files of tops without images say nothing of what they are not.
+        if self.task == "top":
+            del content["task"]
+        else:
+            arguments += f", task={self.task!r}"
+        if self.images is None:
+            del content["images"]
+        else:
+            arguments += ", images=ImageConfig()" if self.images == ImageConfig() else ", images=..."
+            content[LAYOUT] = self.images.layout.as_meta()
+        if self.recipe.particle_level:
+            content["scalar_names"] = ["pdg"]
         text = json.dumps(
             {
                 "command": f"eqviz.data.pythia.generate({name!r}, {arguments})",
-                "class_names": CLASS_NAMES,
-                **asdict(self),
+                "class_names": list(TASKS[self.task][1]),
+                **content,
                 "versions": {package: _version(package) for package in ("pythia8mc", "fastjet", "numpy")},
             }
         )
@@ -112,6 +139,8 @@ def generate(
     mantissa_bits: int = 23,
     recipe: Recipe | None = None,
     detector: DetectorConfig | None = None,
+    task: str = "top",
+    images: ImageConfig | None = None,
     resume: bool = True,
     overwrite: bool = False,
     progress: bool = True,
@@ -122,7 +151,7 @@ def generate(
     at the end. Called again with the same arguments after the end, it returns at once.
 
     Args:
-        n_jets, signal, seed, chunk_size, mantissa_bits, recipe, detector: see :class:`Plan`.
+        n_jets, signal, seed, chunk_size, mantissa_bits, recipe, detector, task, images: see :class:`Plan`.
         processes: how many work at once; more than one needs ``if __name__ == "__main__":`` in a script.
         resume: False throws finished chunks away and starts from nothing.
         overwrite: replace a file ``out`` that was made with other arguments.
@@ -144,8 +173,10 @@ def generate(
         seed=seed,
         chunk_size=chunk_size,
         mantissa_bits=mantissa_bits,
-        recipe=recipe or Recipe(),
+        recipe=recipe or RECIPES.get(task, Recipe()),
         detector=detector or DetectorConfig(),
+        task=task,
+        images=images,
     )
     path = Path(out)
     import_generator()  # say at once that it is missing
@@ -177,7 +208,7 @@ def _finished(path: Path, meta: dict[str, Any], overwrite: bool) -> bool:
     )
 
 
-def _row_groups(plan: Plan, folder: Path) -> Iterator[JetBatch]:
+def _row_groups(plan: Plan, folder: Path) -> Iterator[JetBatch | tuple[JetBatch, ImageBatch]]:
     keys = plan.chunks()
     for start in range(0, len(keys), _CHUNKS_PER_ROW_GROUP):
         group = keys[start : start + _CHUNKS_PER_ROW_GROUP]
@@ -185,31 +216,37 @@ def _row_groups(plan: Plan, folder: Path) -> Iterator[JetBatch]:
         labels = np.repeat([LABELS[key.process] for key in group], [key.n_jets for key in group])
         rng = np.random.default_rng([plan.seed, _SHUFFLE_STREAM, start])
         batch = _batch(chunks, labels, plan.mantissa_bits)
-        yield batch.select(rng.permutation(len(batch)))
+        order = rng.permutation(len(batch))
+        if plan.images is None:
+            yield batch.select(order)
+        else:
+            yield batch.select(order), _images(chunks, plan.images).select(order)
 
 
 def _batch(chunks: list[Jets], labels: NDArray[np.int64], mantissa_bits: int) -> JetBatch:
     momenta = np.concatenate([chunk.momenta for chunk in chunks])
     p3 = round_mantissa(momenta, mantissa_bits).astype(np.float64)
-    p4 = np.column_stack([np.sqrt(np.einsum("ni,ni->n", p3, p3)), p3])
+    pdg = np.concatenate([chunk.pdg for chunk in chunks])
+    mass2 = np.square(masses(pdg)) if len(pdg) else 0.0  # no codes: massless by convention
+    p4 = np.column_stack([np.sqrt(np.einsum("ni,ni->n", p3, p3) + mass2), p3])
     lengths = np.concatenate([chunk.lengths for chunk in chunks])
     return JetBatch(
         p4=torch.from_numpy(p4),
         offsets=torch.from_numpy(np.concatenate([[0], np.cumsum(lengths)])),
-        scalars=torch.zeros(len(p4), 0, dtype=torch.float64),
+        scalars=torch.from_numpy(pdg.astype(np.float64).reshape(len(p4), 1 if len(pdg) else 0)),
         label=torch.from_numpy(labels),
         target=torch.from_numpy(np.concatenate([chunk.target for chunk in chunks])),
     )
 
 
-def round_mantissa(values: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
-    """float32 numbers rounded to the nearest with ``bits`` (0 to 23) bits after the leading one."""
-    drop = 23 - bits
-    if drop == 0:
-        return values
-    raw = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
-    half, mask = np.uint32(1 << (drop - 1)), np.uint32(0xFFFFFFFF << drop & 0xFFFFFFFF)
-    return ((raw + half) & mask).view(np.float32)
+def _images(chunks: list[Jets], config: ImageConfig) -> ImageBatch:
+    lengths = np.concatenate([chunk.pixel_lengths for chunk in chunks]).astype(np.int64)
+    return ImageBatch(
+        layout=config.layout,
+        value=torch.from_numpy(np.concatenate([chunk.pixel_value for chunk in chunks])),
+        index=torch.from_numpy(np.concatenate([chunk.pixel_index for chunk in chunks]).astype(np.int64)),
+        offsets=torch.from_numpy(np.concatenate([[0], np.cumsum(lengths)])),
+    )
 
 
 def _version(package: str) -> str:
