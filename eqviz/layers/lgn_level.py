@@ -1,0 +1,191 @@
+"""One Clebsch-Gordan level of a Lorentz group network, in real bases (arXiv:2006.04780, eq. 3.7).
+
+    F_i <- W ( F_i + CG[F_i x F_i] + CG[sum_j f(p_ij^2) p_ij x F_j] + sum_j f(p_ij^2) F_j )
+
+Features are (D, C, S): components of all irreps, channels, slots. Products are taken channel by channel, the
+mixing W goes over channels and over all products that yield an irrep. The sum over pairs needs no product of
+pairs, since p_ij = p_i - p_j:
+
+    sum_j f_ij (p_i - p_j) x F_j = p_i x (sum_j f_ij F_j) - sum_j f_ij (p_j x F_j)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import log, sqrt
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from eqviz.groups.elements import Array
+from eqviz.layers.lgn_plan import linear_rows, offsets, square_plan, vector_plan
+from eqviz.layers.lorentz_basis import SCALAR, Label, dimension, self_maps
+from eqviz.ops.lorentz_cg import bell_aggregate, cg_products
+from eqviz.ops.pairs import PairLayout
+
+
+class FixedTables:
+    """Float64 tables as tensors of any precision and device; a buffer would be rounded once and for all."""
+
+    def __init__(self, arrays: Sequence[Array]) -> None:
+        self.arrays = tuple(arrays)
+        self._made: dict[tuple[torch.dtype, torch.device], tuple[Tensor, ...]] = {}
+
+    def like(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The tables in the precision and on the device of ``x``."""
+        key = x.dtype, x.device
+        if key not in self._made:
+            self._made[key] = tuple(
+                torch.tensor(array, dtype=x.dtype, device=x.device) for array in self.arrays
+            )
+        return self._made[key]
+
+
+class Bells(nn.Module):
+    """Learned radial functions: parameters of the bells, and weights to two functions a channel.
+
+    A bell b / (1 + c^2 |x|) + a loses nothing by a = 0 and b = 1: the weights and their constant absorb both.
+    """
+
+    def __init__(self, n_bells: int, channels: int, widths: tuple[float, float]) -> None:
+        super().__init__()
+        low, high = (log(width) for width in widths)
+        # A bell is one half where sqrt|x| is 1 / c: spread over the masses that pairs have
+        self.log_decay = nn.Parameter(-2 * torch.linspace(low, high, n_bells))
+        self.weight = nn.Parameter(torch.randn(2, channels, n_bells + 1) / sqrt(n_bells + 1))
+
+    def forward(self) -> tuple[Tensor, Tensor]:
+        """c^2 (K,) and weights (2, C, K + 1)."""
+        return self.log_decay.exp(), self.weight
+
+
+class CGLevel(nn.Module):
+    """The level without the perceptron; see the module.
+
+    Args:
+        labels: irreps of the input.
+        outs: irreps of the output.
+        c_in, c_out: channels.
+        n_bells: Lorentzian bells.
+        widths: smallest and largest sqrt|x| at which bells fall off at first.
+        neighbours: typical number of neighbours, a fixed number by which sums are divided.
+        parity: only couplings that commute with space reflection.
+    """
+
+    def __init__(
+        self,
+        labels: Sequence[Label],
+        outs: Sequence[Label],
+        c_in: int,
+        c_out: int,
+        *,
+        n_bells: int,
+        widths: tuple[float, float],
+        neighbours: float,
+        parity: bool = False,
+    ) -> None:
+        super().__init__()
+        self.squares, self.vectors = square_plan(labels, outs, parity), vector_plan(labels, outs, parity)
+        self.pairs_of = {label: len(self_maps(label, parity)) for label in labels}
+        self._square_tables = FixedTables(self.squares.tables)
+        self._vector_tables = FixedTables(self.vectors.tables)
+        self._linear = FixedTables([linear_rows(label, parity) for label in labels])
+        self.components = offsets(labels)
+        self.neighbours = neighbours
+        self.bells = Bells(n_bells, c_in, widths)
+        self.mix = nn.ParameterDict()
+        for out in outs:
+            blocks = self.squares.blocks(out) + self.vectors.blocks(out) + 2 * self.pairs_of.get(out, 0)
+            if blocks:
+                self.mix[name_of(out)] = nn.Parameter(torch.randn(c_out, blocks * c_in) / sqrt(blocks * c_in))
+        self.outs = tuple(out for out in outs if name_of(out) in self.mix)
+
+    def forward(self, x: Tensor, p4: Tensor, norm: Tensor, layout: PairLayout) -> dict[Label, Tensor]:
+        """Mixed features (d, C_out, S) of every irrep.
+
+        Args:
+            x: (D, C_in, S) features.
+            p4: (4, 1, S) momenta.
+            norm: (P,) |p_ij^2|.
+            layout: where the pairs are.
+        """
+        tables, size = self._vector_tables.like(x), len(x)
+        moments = cg_products(p4, x, self.vectors.groups, tables)
+        decay, weights = self.bells()
+        stacked = torch.cat([x, *moments])
+        plain, weighted = bell_aggregate(stacked, norm, decay, weights / self.neighbours, layout, size)
+        at_receiver = cg_products(p4, weighted[:size], self.vectors.groups, tables)
+        vectors = [mine - theirs for mine, theirs in zip(at_receiver, [weighted[size:]])]
+        squares = cg_products(x, x, self.squares.groups, self._square_tables.like(x))
+        parts: dict[Label, list[Tensor]] = {out: [] for out in self.outs}
+        for features in (plain, x):
+            self._add_linear(parts, features)
+        for plan, products in ((self.vectors, vectors), (self.squares, squares)):
+            for rows, product in zip(plan.rows, products):
+                for out, (start, stop, blocks) in rows.items():
+                    parts[out].append(product[start:stop].unflatten(0, (-1, blocks)))
+        return {out: self.mix[name_of(out)] @ torch.cat(part, 1).flatten(1, 2) for out, part in parts.items()}
+
+    def _add_linear(self, parts: dict[Label, list[Tensor]], x: Tensor) -> None:
+        for (label, (start, stop)), rows in zip(self.components.items(), self._linear.like(x)):
+            part = x[start:stop]
+            if self.pairs_of[label] > 1:
+                mixed = rows @ part.reshape(len(part), -1)
+                part = mixed.view(len(rows), *x.shape[1:])
+            if label in parts:
+                parts[label].append(part.unflatten(0, (dimension(label), -1)))
+
+
+class ScalarPerceptron(nn.Module):
+    """The same perceptron on the scalars of every node: three hidden layers of twice the width."""
+
+    def __init__(self, channels: int, hidden_layers: int = 3) -> None:
+        super().__init__()
+        widths = [channels, *[2 * channels] * hidden_layers, channels]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(1, C, S) to (1, C, S)."""
+        rows = x[0]
+        for index, layer in enumerate(self.layers):
+            if index:
+                rows = nn.functional.leaky_relu(rows, 0.01)
+            rows = torch.addmm(layer.bias[:, None], layer.weight, rows)
+        return rows[None]
+
+
+class Invariants(nn.Module):
+    """Scalars, and every invariant square of the other irreps, as one sparse table."""
+
+    def __init__(self, labels: Sequence[Label], parity: bool) -> None:
+        super().__init__()
+        plan = square_plan(labels, [SCALAR], parity)
+        rows = []
+        for group, table in zip(plan.groups, plan.tables):
+            size, (a, b) = offsets(labels)[labels[-1]][1], (group.first, group.second)
+            whole = np.zeros((len(table), size, size))
+            whole[:, a[0] : a[1], b[0] : b[1]] = table.reshape(len(table), a[1] - a[0], -1)
+            rows.append(whole)
+        joint = np.concatenate(
+            [table for table, group in zip(rows, plan.groups) if group.first[0]] or [rows[0][:0]]
+        )
+        joint = np.triu(joint) + np.triu(joint.transpose(0, 2, 1), 1)
+        self.first, self.second = (
+            index.tolist() for index in np.nonzero(np.abs(joint).max(0, initial=0) > 1e-12)
+        )
+        self._tables = FixedTables([joint[:, self.first, self.second]])
+        self.count = 1 + len(joint)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(D, C, S) to (invariants, C, S), the scalars first."""
+        (table,) = self._tables.like(x)
+        products = x[self.first] * x[self.second]
+        squares = table @ products.view(len(products), x.shape[1] * x.shape[2])
+        return torch.cat([x[:1], squares.view(len(table), *x.shape[1:])])
+
+
+def name_of(label: Label) -> str:
+    """The key of an irrep's weights: ``"2_0"`` for (2, 0)."""
+    return f"{label[0]}_{label[1]}"

@@ -1,0 +1,168 @@
+"""LGN: Clebsch-Gordan products of Lorentz irreps, in real bases (arXiv:2006.04780)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from eqviz.data.jets import JetBatch
+from eqviz.errors import DataError
+from eqviz.layers.events import BEAMS, Events, prepare
+from eqviz.layers.lgn_level import CGLevel, Invariants, ScalarPerceptron
+from eqviz.layers.lorentz_basis import MAX_WEIGHT, SCALAR, VECTOR, tensor_labels
+from eqviz.models.base import JetModel, register_model, require
+from eqviz.models.published.lgn import LGNOriginal
+
+# A typical multiplicity: sums over particles are divided by this number, the same for all jets.
+NEIGHBOURS = 50.0
+# Tiles whose pairs, times the bells, fill a second-level cache.
+TILE_PAIRS = 16384
+
+
+@dataclass(frozen=True)
+class LGNConfig:
+    """Parameters of LGN.
+
+    Attributes:
+        channels: real channels of the input and after each Clebsch-Gordan level.
+        max_weight: largest k, n of the irreps that are kept, twice the spins (the paper: 2).
+        n_bells: Lorentzian bells in the radial functions of each level.
+        n_classes: number of logits.
+        n_scalars: how many of the batch's own scalars enter.
+        momenta_in: momenta enter as features, too, not only through the pairs.
+        massless: constituents are light-like, so E is |p| and their mass is exactly 0.
+        beams: add the reference vectors (sqrt 2, 0, 0, +-1).
+        scale: factor on momenta, per GeV.
+        parity: only couplings that commute with space reflection.
+        dropout: dropout rate before the last layer.
+        stable: canonical frame and pair norms in float64 without cancellation; otherwise plain arithmetic
+            in the network's precision.
+    """
+
+    channels: tuple[int, ...] = (4, 4, 4, 4)
+    max_weight: int = 2
+    n_bells: int = 20
+    n_classes: int = 2
+    n_scalars: int = 0
+    momenta_in: bool = True
+    massless: bool = True
+    beams: bool = True
+    scale: float = 0.01
+    parity: bool = False
+    dropout: float = 0.0
+    stable: bool = True
+
+    def __post_init__(self) -> None:
+        sound = len(self.channels) >= 2 and min(self.channels, default=0) >= 1
+        require(sound, "lgn.channels", "two or more positive numbers", self.channels)
+        require(1 <= self.max_weight <= MAX_WEIGHT, "lgn.max_weight", f"1 to {MAX_WEIGHT}", self.max_weight)
+        require(self.n_bells >= 1, "lgn.n_bells", "1 or more", self.n_bells)
+        require(self.n_classes >= 1, "lgn.n_classes", "1 or more", self.n_classes)
+        require(self.n_scalars >= 0, "lgn.n_scalars", "0 or more", self.n_scalars)
+        require(self.scale > 0, "lgn.scale", "positive", self.scale)
+        require(0 <= self.dropout < 1, "lgn.dropout", "in [0, 1)", self.dropout)
+
+
+@register_model(
+    "lgn",
+    summary="Clebsch-Gordan products of Lorentz irreps; invariant under boosts and rotations",
+    reference="arXiv:2006.04780",
+)
+class LGN(JetModel):
+    """The Lorentz group network.
+
+    Invariant under proper Lorentz transformations of the jet together with its reference vectors, and
+    under permutations of constituents. The answer for a jet depends on that jet alone.
+    """
+
+    name: ClassVar[str] = "lgn"
+    symmetry: ClassVar[str] = "SO+(1,3)"
+    exact: ClassVar[bool] = True
+    config_class: ClassVar[type] = LGNConfig
+
+    def __init__(self, config: LGNConfig) -> None:
+        super().__init__(config)
+        labels = [SCALAR, VECTOR] if config.momenta_in else [SCALAR]
+        every = tensor_labels(config.max_weight)
+        self.embed = nn.Linear(2 + config.n_scalars, config.channels[0])
+        if config.momenta_in:
+            self.embed_momenta = nn.Parameter(torch.randn(config.channels[0]))
+        levels, perceptrons, invariants, width = [], [], [Invariants(labels, config.parity)], 0
+        width = invariants[0].count * config.channels[0]
+        for c_in, c_out in zip(config.channels, config.channels[1:]):
+            level = CGLevel(
+                labels,
+                every,
+                c_in,
+                c_out,
+                n_bells=config.n_bells,
+                widths=(0.3 * config.scale, 300 * config.scale),
+                neighbours=NEIGHBOURS,
+                parity=config.parity,
+            )
+            labels = list(level.outs)
+            levels.append(level)
+            perceptrons.append(ScalarPerceptron(c_out))
+            invariants.append(Invariants(labels, config.parity))
+            width += invariants[-1].count * c_out
+        self.levels, self.perceptrons = nn.ModuleList(levels), nn.ModuleList(perceptrons)
+        self.invariants = nn.ModuleList(invariants)
+        self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(width, config.n_classes))
+
+    @classmethod
+    def from_published(cls, path: str | Path, **options: Any) -> LGNOriginal:
+        """The published network with released weights; see :class:`LGNOriginal`.
+
+        Raises:
+            CheckpointError: not such a file.
+        """
+        return LGNOriginal.from_published(path, **options)
+
+    def forward(self, batch: JetBatch) -> Tensor:
+        """Logits (B, n_classes).
+
+        Raises:
+            DataError: massive constituents with ``massless=True``, or fewer scalars than ``n_scalars``.
+        """
+        events = prepare(
+            batch, BEAMS if self.config.beams else (), self.config.massless, self.stable, TILE_PAIRS
+        )
+        layout = events.layout
+        x, p4, norm = self._start(batch, events)
+        found = [self.invariants[0](x)]
+        for level, perceptron, invariants in zip(self.levels, self.perceptrons, self.invariants[1:]):
+            mixed = level(x, p4, norm, layout)
+            mixed[SCALAR] = perceptron(mixed[SCALAR])
+            x = torch.cat(list(mixed.values()))
+            found.append(invariants(x))
+        rows = torch.cat([values.flatten(0, 1) for values in found])
+        total = rows.new_zeros(len(batch), len(rows))
+        total = total.index_add(0, events.jet, rows.T[layout.node_slot])
+        return self.head(total / NEIGHBOURS)
+
+    def _start(self, batch: JetBatch, events: Events) -> tuple[Tensor, Tensor, Tensor]:
+        """Features (D, C, S), scaled momenta (4, 1, S) and |p_ij^2| (P,)."""
+        layout, scale = events.layout, self.config.scale
+        _, norm = events.products(self.dtype)
+        p4 = layout.to_slots((events.p4 * scale).to(self.dtype)).T.unsqueeze(1).contiguous()
+        x = self.embed(layout.to_slots(self._scalars(batch, events))).T[None]
+        if self.config.momenta_in:
+            x = torch.cat([x, p4 * self.embed_momenta[:, None]])
+        return x.contiguous(), p4, (norm * scale**2).abs()
+
+    def _scalars(self, batch: JetBatch, events: Events) -> Tensor:
+        """(n, 2 + n_scalars): mass, +1 for reference vectors else -1, and the batch's own scalars."""
+        width = self.config.n_scalars
+        if batch.scalars.shape[1] < width:
+            raise DataError(
+                f"expected {width} scalars per constituent (n_scalars), got {batch.scalars.shape[1]}"
+            )
+        out = events.p4.new_zeros(len(events.p4), 2 + width, dtype=self.dtype)
+        out[:, 0] = events.mass2.clamp(min=0).sqrt().to(self.dtype) * self.config.scale
+        out[:, 1] = torch.where(events.is_reference, 1.0, -1.0)
+        out[~events.is_reference, 2:] = batch.scalars[:, :width].to(self.dtype)
+        return out

@@ -1,0 +1,102 @@
+"""The two operations of a Lorentz group network (arXiv:2006.04780, eq. 3.7) in real, component-major form.
+
+Features are (D, C, S): D real components of all irreps one after the other, C channels, S slots.
+
+``bell_aggregate``: sums over the other nodes of each jet, weighted by learned functions of the pair norms
+
+    g_k(x)  = 1 / (1 + c_k^2 |x|)                       k = 1 .. K Lorentzian bells of x = (p_i - p_j)^2
+    f_qc(x) = sum_k w_qck g_k(x) + w_qc,K+1             q = 0, 1: two sets of channel weights
+    plain_dci    = sum_{j != i} f_0c(x_ij) X_dcj        for the first ``n_plain`` components
+    weighted_dci = sum_{j != i} f_1c(x_ij) X_dcj        for all D
+
+``cg_products``: for each group (a, b, T) of a plan, the outer product of two ranges of components in the same
+channel, reduced by a fixed table: out_ocs = sum_uv T_o,uv X_(a+u)cs Y_(b+v)cs.
+
+Both take float32 and float64, any device and first derivatives with respect to features, weights and decays;
+norms and tables are data. A jet of one node sums to 0, an empty layout gives empty results, padding neither
+contributes nor receives. ``"tiled"`` works tile by tile, keeps no pair tensor and recomputes the bells in the
+backward pass; ``"reference"`` is the same written down plainly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor
+
+from eqviz.errors import ConfigError
+from eqviz.ops.lorentz_cg import reference
+from eqviz.ops.lorentz_cg.aggregate import aggregate_tiled
+from eqviz.ops.lorentz_cg.products import ProductGroup, products_fused
+from eqviz.ops.pairs import PairLayout
+
+Backend = Literal["tiled", "reference"]
+
+
+def bell_aggregate(
+    x: Tensor,
+    norm: Tensor,
+    decay: Tensor,
+    weights: Tensor,
+    layout: PairLayout,
+    n_plain: int,
+    backend: Backend = "tiled",
+) -> tuple[Tensor, Tensor]:
+    """``plain`` (n_plain, C, S) and ``weighted`` (D, C, S).
+
+    Args:
+        x: (D, C, S) features in slot order.
+        norm: (P,) |(p_i - p_j)^2|, symmetric in each pair; its values at i = j and on padding do not matter.
+        decay: (K,) c^2, not negative.
+        weights: (2, C, K + 1) w, the constant last.
+        layout: where the pairs are.
+        n_plain: how many of the first components take part in the first sum.
+        backend: see the module.
+
+    Raises:
+        ConfigError: an unknown backend, or shapes that do not belong together.
+    """
+    n_components, channels, _ = x.shape
+    if weights.shape != (2, channels, len(decay) + 1) or not 0 <= n_plain <= n_components:
+        raise ConfigError(
+            f"expected weights of shape (2, {channels}, {len(decay) + 1}) and n_plain of 0 to "
+            f"{n_components}, got {tuple(weights.shape)} and {n_plain}"
+        )
+    if x.shape[2] != layout.n_slots or norm.shape != (layout.n_pairs,):
+        raise ConfigError(
+            f"expected features of {layout.n_slots} slots and {layout.n_pairs} norms, "
+            f"got {x.shape[2]} and {tuple(norm.shape)}"
+        )
+    if backend == "tiled":
+        return aggregate_tiled(x, norm, decay, weights, layout, n_plain)
+    if backend == "reference":
+        return reference.bell_aggregate(x, norm, decay, weights, layout, n_plain)
+    raise ConfigError(f"expected backend 'tiled' or 'reference', got {backend!r}")
+
+
+def cg_products(
+    x: Tensor, y: Tensor, plan: Sequence[ProductGroup], tables: Sequence[Tensor], backend: Backend = "tiled"
+) -> tuple[Tensor, ...]:
+    """(rows, C, S) of every group of ``plan``.
+
+    Args:
+        x: (D_x, C, S) first factors.
+        y: (D_y, C, S) second factors; either may have a single channel for all channels of the other.
+        plan: the ranges of components that are multiplied.
+        tables: for each group (rows, n_a n_b), the second factor running fastest.
+        backend: see the module.
+
+    Raises:
+        ConfigError: an unknown backend, or another number of tables than groups.
+    """
+    if len(plan) != len(tables):
+        raise ConfigError(f"expected a table for each of {len(plan)} groups, got {len(tables)}")
+    if backend == "tiled":
+        return products_fused(x, y, plan, tables)
+    if backend == "reference":
+        return reference.cg_products(x, y, plan, tables)
+    raise ConfigError(f"expected backend 'tiled' or 'reference', got {backend!r}")
+
+
+__all__ = ["ProductGroup", "bell_aggregate", "cg_products"]

@@ -1,0 +1,42 @@
+"""Pair sums and products written out plainly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from eqviz.ops.lorentz_cg.products import ProductGroup
+from eqviz.ops.pairs import PairLayout
+
+
+def bell_aggregate(
+    x: Tensor, norm: Tensor, decay: Tensor, weights: Tensor, layout: PairLayout, n_plain: int
+) -> tuple[Tensor, Tensor]:
+    """As :func:`eqviz.ops.lorentz_cg.bell_aggregate`, with every pair's functions in memory."""
+    norm = torch.where(layout.pair_mask, norm, 0)
+    bells = 1 / (1 + decay[:, None] * norm)
+    bells = torch.cat([bells, torch.ones_like(bells[:1]) if len(bells) else bells.new_ones(1, len(norm))])
+    functions = (weights @ bells) * layout.pair_mask  # (2, C, P)
+    sums = [x[None, ..., :0].expand(2, *x.shape[:2], 0)]
+    for tile in layout.tiles:
+        shape = (tile.jets, tile.size)
+        end, last = tile.slot + tile.jets * tile.size, tile.pair + tile.jets * tile.size**2
+        sender = x[..., tile.slot : end].unflatten(-1, shape)
+        pair = functions[..., tile.pair : last].unflatten(-1, (*shape, tile.size))
+        sums.append(torch.einsum("qcbij,dcbj->qdcbi", pair, sender).flatten(-2))
+    plain, weighted = torch.cat(sums, dim=-1)
+    return plain[:n_plain], weighted
+
+
+def cg_products(
+    x: Tensor, y: Tensor, plan: Sequence[ProductGroup], tables: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
+    """As :func:`eqviz.ops.lorentz_cg.cg_products`, one contraction a group."""
+    out = []
+    for group, table in zip(plan, tables):
+        a, b = x[slice(*group.first)], y[slice(*group.second)]
+        product = a.unsqueeze(1) * b  # (n_a, n_b, C, S)
+        out.append(torch.einsum("ouv,uvcs->ocs", table.view(-1, len(a), len(b)), product))
+    return tuple(out)
