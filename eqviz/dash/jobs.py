@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Lock, RLock
 
 import panel as pn
+from bokeh.document import Document
 
 _ALONE = RLock()
+
+
+@contextmanager
+def together(document: Document | None = None) -> Iterator[None]:
+    """Send all changes made inside as one message, in the order in which they were made.
+
+    Whatever changes Bokeh models itself (``eqviz.plots.live``, ``orbits.replace_*``) must run inside, as all
+    that :class:`Latest` calls does. While the line to the browser is busy Panel keeps its messages in a queue
+    of its own, and Bokeh sends a direct change of a model past it: the browser would hear of the change
+    before the message that brings the model, or after the one that takes it away, and give up with
+    "reference is not known".
+    """
+    document = document or pn.state.curdoc
+    if document is None or document.session_context is None:
+        yield
+        return
+    # "combine" would move a later value to the place of an earlier one. Models are counted once, at the end:
+    # what is taken off the page and put back stays known, what never reaches the page is not sent.
+    with pn.io.unlocked(policy="collect"), document.models.freeze():
+        yield
 
 
 class Latest:
@@ -35,6 +57,16 @@ class Latest:
             self._waiting = True
             if not self._ready:
                 return
+        self._soon()
+
+    def _open(self) -> None:
+        with self._lock:
+            self._ready = True
+            waiting = self._waiting
+        if waiting:
+            self._soon()  # not at once: until this callback has returned Panel takes the page as not loaded
+
+    def _soon(self) -> None:
         if self._served:
             assert self._document is not None
             self._document.add_next_tick_callback(self._run)
@@ -42,14 +74,8 @@ class Latest:
             with _ALONE:  # without a page there is no thread of its own to run on
                 self._run()
 
-    def _open(self) -> None:
-        with self._lock:
-            self._ready = True
-            waiting = self._waiting
-        if waiting:
-            self._run()
-
     def _run(self) -> None:
         with self._lock:
             self._waiting = False
-        self._refresh()
+        with together(self._document):
+            self._refresh()

@@ -155,7 +155,7 @@ class Turning:
         for slider in self.sliders:
             slider.value = type(slider.value)(0)
         self._quiet = False
-        self._turned()
+        self._soon()
 
     def _move(self) -> None:
         if not self._quiet:
