@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from eqviz.layers.edge_norm import EdgeLinearNorm
 from eqviz.layers.scalar import NodeNorm, psi
 from eqviz.ops.minkowski_gram import minkowski_gram
-from eqviz.ops.minkowski_message import MessageWeights, minkowski_message
+from eqviz.ops.minkowski_message import Kept, MessageWeights, minkowski_message
 from eqviz.ops.pairs import PairLayout, pair_apply
 
 
@@ -41,6 +41,7 @@ class MinkowskiBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.c_weight, self.clamp = c_weight, clamp
+        self.kept = Kept()
         self.edge = EdgeLinearNorm(hidden, 2, hidden)
         self.hidden = nn.Linear(hidden, hidden)
         self.gate = nn.Linear(hidden, 1)
@@ -53,14 +54,19 @@ class MinkowskiBlock(nn.Module):
             nn.init.xavier_uniform_(out.weight, gain=1e-3)
             self.coordinate = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), out)
 
+    def train(self, mode: bool = True) -> MinkowskiBlock:
+        """As of every module; memory kept for the backward pass is freed in evaluation mode."""
+        if not mode:
+            self.kept.clear()
+        return super().train(mode)
+
     def forward(
         self, h: Tensor, x: Tensor, scalars: Tensor, features: Tensor, layout: PairLayout
     ) -> tuple[Tensor, Tensor]:
         """Updated h (n, H) and x (n, 4) from pair features (P, 2), see :func:`pair_features`."""
         receiver, sender, weight = self.edge(h, features, layout)
-        total, coordinate = minkowski_message(
-            layout.to_slots(receiver), layout.to_slots(sender), features, self._weights(weight), layout
-        )
+        slots = (layout.to_slots(receiver), layout.to_slots(sender))
+        total, coordinate = minkowski_message(*slots, features, self._weights(weight), layout, kept=self.kept)
         h = h + self.update(torch.cat([h, layout.to_nodes(total), scalars], dim=1))
         if coordinate is not None:
             x = x + self.c_weight * self._mean_difference(x, coordinate.to(x.dtype), layout)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
 from eqviz.errors import ConfigError
-from eqviz.ops.minkowski_message import MessageWeights, minkowski_message
+from eqviz.ops.minkowski_message import Kept, MessageWeights, minkowski_message
+from eqviz.ops.minkowski_message import strips as strips_module
 
 
 @pytest.mark.parametrize("coordinates", [True, False])
@@ -44,6 +47,55 @@ def test_scratch_memory_does_not_leak_between_calls(layout, message_inputs):
     minkowski_message(*(torch.full_like(value, float("nan")) for value in inputs), weights, layout)
     for ours, expected in zip(minkowski_message(*inputs, weights, layout), first, strict=True):
         assert torch.equal(ours, expected)
+
+
+def outputs_and_gradients(inputs, weights, layout, **options):
+    outputs = [out for out in minkowski_message(*inputs, weights, layout, **options) if out is not None]
+    loss = sum((out * torch.arange(1, 1 + out.numel()).view(out.shape)).sum() for out in outputs)
+    leaves = [*inputs, *(weight for weight in weights if weight is not None)]
+    return [*outputs, *torch.autograd.grad(loss, leaves, retain_graph=True)], (loss, leaves)
+
+
+@pytest.mark.parametrize("coordinates", [True, False])
+def test_kept_memory_changes_no_number_and_is_used_again(layout, message_inputs, coordinates):
+    *inputs, weights = message_inputs(7, coordinates)
+    expected, _ = outputs_and_gradients(inputs, weights, layout)
+    kept = Kept()
+    for _ in range(2):
+        ours, (loss, leaves) = outputs_and_gradients(inputs, weights, layout, kept=kept)
+        for one, other in zip(ours, expected, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-13, atol=1e-13)
+        assert len(kept._free) == 1 + coordinates
+    # the memory is in other hands now: a second backward pass must not read it
+    for memory in kept._free:
+        memory.fill_(float("nan"))
+    for one, other in zip(torch.autograd.grad(loss, leaves), expected[1 + coordinates :], strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-13, atol=1e-13)
+    assert copy.deepcopy(kept)._free == []
+
+
+def test_nothing_is_kept_above_the_limit_or_without_gradients(layout, message_inputs):
+    *inputs, weights = message_inputs()
+    kept = Kept(limit=layout.n_pairs - 1)
+    outputs_and_gradients(inputs, weights, layout, kept=kept)
+    assert kept._free == []
+    kept = Kept()
+    with torch.no_grad():
+        minkowski_message(*inputs, weights, layout, kept=kept)
+    assert kept._free == []
+
+
+@pytest.mark.parametrize("limit", [1, 20, 60])
+def test_strips_of_any_size_give_the_same(message_inputs, layout, limit, monkeypatch):
+    *inputs, weights = message_inputs()
+    expected, _ = outputs_and_gradients(inputs, weights, layout, backend="reference")
+    monkeypatch.setattr(strips_module, "CPU_STRIP_PAIRS", limit)
+    pieces = strips_module.Strips(layout)
+    assert sum(strip.pairs for strip in pieces) == layout.n_pairs
+    assert all(strip.pairs < limit + strip.size for strip in pieces)
+    ours, _ = outputs_and_gradients(inputs, weights, layout)
+    for one, other in zip(ours, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-11)
 
 
 def test_excluded_pairs_do_not_matter(layout, message_inputs):

@@ -11,8 +11,8 @@ Contract, with receiver i, sender j, u and v (S, C) in slot order, pair features
 Batch normalisation between the two linear layers is affine per channel and belongs into u, v and W_s.
 Both implementations take float32 and float64, any device, first derivatives; empty layouts give zeros.
 
-* ``"tiled"`` works through the pairs tile by tile, keeps no pair tensor and recomputes in the backward pass:
-  memory does not grow with the number of pairs.
+* ``"tiled"`` works through the pairs strip by strip. Without ``kept`` it keeps no tensor of size (P, C) and
+  recomputes in the backward pass: memory hardly grows with the pairs. With it, it is a tenth faster.
 * ``"reference"`` is the same written down plainly.
 """
 
@@ -23,6 +23,7 @@ from typing import Literal
 from torch import Tensor
 
 from eqviz.errors import ConfigError
+from eqviz.ops.minkowski_message.kept import Kept
 from eqviz.ops.minkowski_message.reference import message_reference
 from eqviz.ops.minkowski_message.tiled import message_tiled
 from eqviz.ops.minkowski_message.weights import MessageWeights
@@ -38,6 +39,7 @@ def minkowski_message(
     weights: MessageWeights,
     layout: PairLayout,
     backend: Backend = "tiled",
+    kept: Kept | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Summed messages (S, C) and coordinate weights (P,) or None.
 
@@ -48,15 +50,16 @@ def minkowski_message(
         weights: the weights of the contract.
         layout: where the pairs are.
         backend: see the module.
+        kept: memory that the tiled message may keep between its passes and between calls.
 
     Raises:
         ConfigError: an unknown backend.
     """
     if backend == "tiled":
-        return message_tiled(receiver, sender, features, weights, layout)
+        return message_tiled(receiver, sender, features, weights, layout, kept)
     if backend == "reference":
         return message_reference(receiver, sender, features, weights, layout)
     raise ConfigError(f"expected backend 'tiled' or 'reference', got {backend!r}")
 
 
-__all__ = ["MessageWeights", "minkowski_message"]
+__all__ = ["Kept", "MessageWeights", "minkowski_message"]
