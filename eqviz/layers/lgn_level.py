@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from eqviz.groups.elements import Array
-from eqviz.layers.lgn_plan import linear_rows, offsets, square_plan, vector_plan
-from eqviz.layers.lorentz_basis import SCALAR, Label, dimension, self_maps
-from eqviz.ops.lorentz_cg import bell_aggregate, cg_products
+from eqviz.layers.lgn_plan import mix_plan, offsets, square_plan
+from eqviz.layers.lorentz_basis import SCALAR, Label, dimension
+from eqviz.ops.lorentz_cg import ProductGroup, bell_aggregate, cg_mix, cg_products
 from eqviz.ops.pairs import PairLayout
 
 
@@ -87,23 +87,20 @@ class CGLevel(nn.Module):
         parity: bool = False,
     ) -> None:
         super().__init__()
-        self.squares, self.vectors = square_plan(labels, outs, parity), vector_plan(labels, outs, parity)
-        self.pairs_of = {label: len(self_maps(label, parity)) for label in labels}
-        self._square_tables = FixedTables(self.squares.tables)
-        self._vector_tables = FixedTables(self.vectors.tables)
-        self._linear = FixedTables([linear_rows(label, parity) for label in labels])
-        self.components = offsets(labels)
+        self.plan, self.outs, tables, moments = mix_plan(labels, outs, parity)
+        self.groups = (ProductGroup((0, 4), (0, sum(map(dimension, labels)))),)
+        self._tables, self._moments = FixedTables(tables), FixedTables([moments])
         self.neighbours = neighbours
         self.bells = Bells(n_bells, c_in, widths)
-        self.mix = nn.ParameterDict()
-        for out in outs:
-            blocks = self.squares.blocks(out) + self.vectors.blocks(out) + 2 * self.pairs_of.get(out, 0)
-            if blocks:
-                self.mix[name_of(out)] = nn.Parameter(torch.randn(c_out, blocks * c_in) / sqrt(blocks * c_in))
-        self.outs = tuple(out for out in outs if name_of(out) in self.mix)
+        self.mix = nn.ParameterDict(
+            {
+                name_of(out): nn.Parameter(torch.randn(c_out, blocks * c_in) / sqrt(blocks * c_in))
+                for out, (_, blocks) in zip(self.outs, self.plan.outs)
+            }
+        )
 
-    def forward(self, x: Tensor, p4: Tensor, norm: Tensor, layout: PairLayout) -> dict[Label, Tensor]:
-        """Mixed features (d, C_out, S) of every irrep.
+    def forward(self, x: Tensor, p4: Tensor, norm: Tensor, layout: PairLayout) -> Tensor:
+        """Mixed features (D_out, C_out, S) of the irreps ``outs``.
 
         Args:
             x: (D, C_in, S) features.
@@ -111,31 +108,12 @@ class CGLevel(nn.Module):
             norm: (P,) |p_ij^2|.
             layout: where the pairs are.
         """
-        tables, size = self._vector_tables.like(x), len(x)
-        moments = cg_products(p4, x, self.vectors.groups, tables)
+        (moments,) = cg_products(p4, x, self.groups, self._moments.like(x))
         decay, weights = self.bells()
-        stacked = torch.cat([x, *moments])
-        plain, weighted = bell_aggregate(stacked, norm, decay, weights / self.neighbours, layout, size)
-        at_receiver = cg_products(p4, weighted[:size], self.vectors.groups, tables)
-        vectors = [mine - theirs for mine, theirs in zip(at_receiver, [weighted[size:]])]
-        squares = cg_products(x, x, self.squares.groups, self._square_tables.like(x))
-        parts: dict[Label, list[Tensor]] = {out: [] for out in self.outs}
-        for features in (plain, x):
-            self._add_linear(parts, features)
-        for plan, products in ((self.vectors, vectors), (self.squares, squares)):
-            for rows, product in zip(plan.rows, products):
-                for out, (start, stop, blocks) in rows.items():
-                    parts[out].append(product[start:stop].unflatten(0, (-1, blocks)))
-        return {out: self.mix[name_of(out)] @ torch.cat(part, 1).flatten(1, 2) for out, part in parts.items()}
-
-    def _add_linear(self, parts: dict[Label, list[Tensor]], x: Tensor) -> None:
-        for (label, (start, stop)), rows in zip(self.components.items(), self._linear.like(x)):
-            part = x[start:stop]
-            if self.pairs_of[label] > 1:
-                mixed = rows @ part.reshape(len(part), -1)
-                part = mixed.view(len(rows), *x.shape[1:])
-            if label in parts:
-                parts[label].append(part.unflatten(0, (dimension(label), -1)))
+        stacked = torch.cat([x, moments])
+        plain, weighted = bell_aggregate(stacked, norm, decay, weights / self.neighbours, layout, len(x))
+        mix = [self.mix[name_of(out)] for out in self.outs]
+        return cg_mix(x, plain, weighted, p4, self.plan, self._tables.like(x), mix)
 
 
 class ScalarPerceptron(nn.Module):

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from eqviz.groups.elements import Array
-from eqviz.layers.lorentz_basis import Label, couplings, dimension, self_maps, square_couplings
-from eqviz.ops.lorentz_cg import ProductGroup
+from eqviz.layers.lorentz_basis import VECTOR, Label, couplings, dimension, self_maps, square_couplings
+from eqviz.ops.lorentz_cg import MixPlan, ProductGroup
 
 Table = Callable[[Label, Label, Label], Array]
 
@@ -84,12 +84,45 @@ def square_plan(labels: Sequence[Label], outs: Sequence[Label], parity: bool) ->
     return product_plan(labels, labels, outs, table, ordered=False)
 
 
-def vector_plan(labels: Sequence[Label], outs: Sequence[Label], parity: bool) -> ProductPlan:
-    """p (x) x with a four-vector, all of it in one table."""
-    return product_plan([(1, 1)], labels, outs, lambda a, b, out: couplings(a, b, out, parity))
+def mix_plan(
+    labels: Sequence[Label], outs: Sequence[Label], parity: bool
+) -> tuple[MixPlan, tuple[Label, ...], list[Array], Array]:
+    """The plan of a level, the irreps it yields, its tables, and the table of p4 (x) x alone."""
+    vectors = product_plan([VECTOR], labels, outs, lambda a, b, out: couplings(a, b, out, parity))
+    squares = square_plan(labels, outs, parity)
+    copies = {label: len(self_maps(label, parity)) for label in labels}
+    blocks = {out: 2 * copies.get(out, 0) + vectors.blocks(out) + squares.blocks(out) for out in outs}
+    made = tuple(out for out in outs if blocks[out])
+    table, rows = _linear(labels, outs, parity)
+    # For each output irrep, the rows (d, blocks) of every table that holds products of it
+    found: dict[Label, list[Array]] = {out: [] for out in made}
+    start = 0
+    for part, where in zip(
+        [table, table, *vectors.tables, *squares.tables], [rows, rows, *vectors.rows, *squares.rows]
+    ):
+        for out, (first, last, count) in where.items():
+            found[out].append(np.arange(start + first, start + last).reshape(-1, count))
+        start += len(part)
+    plan = MixPlan(
+        outs=tuple((dimension(out), blocks[out]) for out in made),
+        squares=squares.groups,
+        order=tuple(np.concatenate([np.concatenate(found[out], axis=1).ravel() for out in made]).tolist()),
+    )
+    return plan, made, [table, *vectors.tables, *squares.tables], vectors.tables[0]
 
 
-def linear_rows(label: Label, parity: bool) -> Array:
-    """(d m, d): an irrep and, for pairs without parity, its dual as a second block."""
-    maps = self_maps(label, parity)
-    return maps.transpose(1, 0, 2).reshape(-1, dimension(label))
+def _linear(
+    labels: Sequence[Label], outs: Sequence[Label], parity: bool
+) -> tuple[Array, dict[Label, tuple[int, int, int]]]:
+    """The maps of each irrep to itself as one table, and their rows: the dual is a second block of a pair."""
+    where = offsets(labels)
+    parts, rows, row = [], {}, 0
+    for label in (label for label in labels if label in outs):
+        maps = self_maps(label, parity)
+        size = len(maps) * dimension(label)
+        part = np.zeros((size, where[labels[-1]][1]))
+        part[:, slice(*where[label])] = maps.transpose(1, 0, 2).reshape(size, -1)
+        parts.append(part)
+        rows[label] = (row, row + size, len(maps))
+        row += size
+    return np.concatenate(parts), rows

@@ -135,9 +135,8 @@ class LGN(JetModel):
         x, p4, norm = self._start(batch, events)
         found = [self.invariants[0](x)]
         for level, perceptron, invariants in zip(self.levels, self.perceptrons, self.invariants[1:]):
-            mixed = level(x, p4, norm, layout)
-            mixed[SCALAR] = perceptron(mixed[SCALAR])
-            x = torch.cat(list(mixed.values()))
+            x = level(x, p4, norm, layout)
+            x = torch.cat([perceptron(x[:1]), x[1:]])
             found.append(invariants(x))
         rows = torch.cat([values.flatten(0, 1) for values in found])
         total = rows.new_zeros(len(batch), len(rows))

@@ -1,4 +1,4 @@
-"""The two operations of a Lorentz group network (arXiv:2006.04780, eq. 3.7) in real, component-major form.
+"""The three operations of a Lorentz group network (arXiv:2006.04780, eq. 3.7) in real, component-major form.
 
 Features are (D, C, S): D real components of all irreps one after the other, C channels, S slots.
 
@@ -12,7 +12,13 @@ Features are (D, C, S): D real components of all irreps one after the other, C c
 ``cg_products``: for each group (a, b, T) of a plan, the outer product of two ranges of components in the same
 channel, reduced by a fixed table: out_ocs = sum_uv T_o,uv X_(a+u)cs Y_(b+v)cs.
 
-Both take float32 and float64, any device and first derivatives with respect to features, weights and decays;
+``cg_mix``: every product of a level, and the mixing of channels. The blocks of an output irrep are
+
+    L plain,   L x,   T_v (p4 (x) weighted[:D]) - weighted[D:],   T_k (x (x) x) for the groups k of a plan
+
+with rows (component, block); out_dcs = sum_bk W_c,bk block_b,dks mixes blocks b and channels k.
+
+All take float32 and float64, any device and first derivatives with respect to features, weights and decays;
 norms and tables are data. A jet of one node sums to 0, an empty layout gives empty results, padding neither
 contributes nor receives. ``"tiled"`` works tile by tile, keeps no pair tensor and recomputes the bells in the
 backward pass; ``"reference"`` is the same written down plainly.
@@ -28,6 +34,7 @@ from torch import Tensor
 from eqviz.errors import ConfigError
 from eqviz.ops.lorentz_cg import reference
 from eqviz.ops.lorentz_cg.aggregate import aggregate_tiled
+from eqviz.ops.lorentz_cg.mixing import MixPlan, mix_chunked
 from eqviz.ops.lorentz_cg.products import ProductGroup, products_fused
 from eqviz.ops.pairs import PairLayout
 
@@ -99,4 +106,36 @@ def cg_products(
     raise ConfigError(f"expected backend 'tiled' or 'reference', got {backend!r}")
 
 
-__all__ = ["ProductGroup", "bell_aggregate", "cg_products"]
+def cg_mix(
+    x: Tensor,
+    plain: Tensor,
+    weighted: Tensor,
+    p4: Tensor,
+    plan: MixPlan,
+    tables: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    backend: Backend = "tiled",
+) -> Tensor:
+    """All products of a level and their mixing, (D_out, C_out, S).
+
+    Args:
+        x: (D, C, S) features.
+        plain: (D, C, S) sums over neighbours.
+        weighted: (D + M, C, S) sums weighted for vectors, of the features and of their moments p4 (x) x.
+        p4: (4, 1, S) momenta, data.
+        plan: which rows of the tables are which blocks of which irrep.
+        tables: (L, D) linear maps, (M, 4 D) products with momenta, then (rows, n_a n_b) for every square.
+        weights: (C_out, blocks C) for every output irrep.
+        backend: see the module.
+
+    Raises:
+        ConfigError: an unknown backend.
+    """
+    if backend == "tiled":
+        return mix_chunked(x, plain, weighted, p4, plan, tables, weights)
+    if backend == "reference":
+        return reference.cg_mix(x, plain, weighted, p4, plan, tables, weights)
+    raise ConfigError(f"expected backend 'tiled' or 'reference', got {backend!r}")
+
+
+__all__ = ["MixPlan", "ProductGroup", "bell_aggregate", "cg_mix", "cg_products"]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from eqviz.ops.lorentz_cg.mixing import MixPlan
 from eqviz.ops.lorentz_cg.products import ProductGroup
 from eqviz.ops.pairs import PairLayout
 
@@ -40,3 +41,29 @@ def cg_products(
         product = a.unsqueeze(1) * b  # (n_a, n_b, C, S)
         out.append(torch.einsum("ouv,uvcs->ocs", table.view(-1, len(a), len(b)), product))
     return tuple(out)
+
+
+def cg_mix(
+    x: Tensor,
+    plain: Tensor,
+    weighted: Tensor,
+    p4: Tensor,
+    plan: MixPlan,
+    tables: Sequence[Tensor],
+    weights: Sequence[Tensor],
+) -> Tensor:
+    """As :func:`eqviz.ops.lorentz_cg.cg_mix`, irrep by irrep."""
+    linear, vector, *squares = tables
+    size = len(x)
+    rows = [torch.einsum("ou,ucs->ocs", linear, y) for y in (plain, x)]
+    momenta = (ProductGroup((0, 4), (0, size)),)
+    rows.append(cg_products(p4, weighted[:size], momenta, [vector])[0] - weighted[size:])
+    rows += cg_products(x, x, plan.squares, squares)
+    stack = torch.cat(rows)[list(plan.order)]
+    sizes = [dimension * blocks for dimension, blocks in plan.outs]
+    out = []
+    for (dimension, blocks), weight, part in zip(plan.outs, weights, stack.split(sizes)):
+        products = part.unflatten(0, (dimension, blocks))
+        matrix = weight.view(len(weight), blocks, x.shape[1])
+        out.append(torch.einsum("obk,dbks->dos", matrix, products))
+    return torch.cat(out)
