@@ -15,12 +15,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import log, sqrt
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from eqviz.groups.elements import Array
-from eqviz.layers.lgn_plan import mix_plan, offsets, square_plan
+from eqviz.layers.lgn_plan import mix_plan, square_plan
 from eqviz.layers.lorentz_basis import SCALAR, Label, dimension
 from eqviz.ops.lorentz_cg import ProductGroup, bell_aggregate, cg_mix, cg_products
 from eqviz.ops.pairs import PairLayout
@@ -135,33 +134,19 @@ class ScalarPerceptron(nn.Module):
 
 
 class Invariants(nn.Module):
-    """Scalars, and every invariant square of the other irreps, as one sparse table."""
+    """Scalars, and every invariant square of the other irreps."""
 
     def __init__(self, labels: Sequence[Label], parity: bool) -> None:
         super().__init__()
         plan = square_plan(labels, [SCALAR], parity)
-        rows = []
-        for group, table in zip(plan.groups, plan.tables):
-            size, (a, b) = offsets(labels)[labels[-1]][1], (group.first, group.second)
-            whole = np.zeros((len(table), size, size))
-            whole[:, a[0] : a[1], b[0] : b[1]] = table.reshape(len(table), a[1] - a[0], -1)
-            rows.append(whole)
-        joint = np.concatenate(
-            [table for table, group in zip(rows, plan.groups) if group.first[0]] or [rows[0][:0]]
-        )
-        joint = np.triu(joint) + np.triu(joint.transpose(0, 2, 1), 1)
-        self.first, self.second = (
-            index.tolist() for index in np.nonzero(np.abs(joint).max(0, initial=0) > 1e-12)
-        )
-        self._tables = FixedTables([joint[:, self.first, self.second]])
-        self.count = 1 + len(joint)
+        kept = [index for index, group in enumerate(plan.groups) if group.first[0] > 0]
+        self.groups = [plan.groups[index] for index in kept]
+        self._tables = FixedTables([plan.tables[index] for index in kept])
+        self.count = 1 + sum(len(plan.tables[index]) for index in kept)
 
     def forward(self, x: Tensor) -> Tensor:
         """(D, C, S) to (invariants, C, S), the scalars first."""
-        (table,) = self._tables.like(x)
-        products = x[self.first] * x[self.second]
-        squares = table @ products.view(len(products), x.shape[1] * x.shape[2])
-        return torch.cat([x[:1], squares.view(len(table), *x.shape[1:])])
+        return torch.cat([x[:1], *cg_products(x, x, self.groups, self._tables.like(x))])
 
 
 def name_of(label: Label) -> str:

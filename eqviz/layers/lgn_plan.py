@@ -54,6 +54,10 @@ def product_plan(
     left, right = offsets(first), offsets(second)
     for index, a in enumerate(first):
         partners = list(second) if ordered else list(second[index:])
+        useful = [k for k, b in enumerate(partners) if any(len(table(a, b, out)) for out in outs)]
+        if not useful:
+            continue
+        partners = partners[useful[0] : useful[-1] + 1]
         start, stop = right[partners[0]][0], right[partners[-1]][1]
         parts, where, row = [], {}, 0
         for out in outs:
@@ -68,10 +72,9 @@ def product_plan(
                 parts.append(joint.transpose(3, 0, 1, 2).reshape(size, -1))
                 where[out] = (row, row + size, len(joint))
                 row += size
-        if parts:
-            groups.append(ProductGroup(left[a], (start, stop)))
-            tables.append(np.concatenate(parts))
-            rows.append(where)
+        groups.append(ProductGroup(left[a], (start, stop)))
+        tables.append(np.concatenate(parts))
+        rows.append(where)
     return ProductPlan(tuple(groups), tuple(tables), tuple(rows))
 
 

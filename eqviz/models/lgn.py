@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from eqviz.data.jets import JetBatch
 from eqviz.errors import DataError
 from eqviz.layers.events import BEAMS, Events, prepare
 from eqviz.layers.lgn_level import CGLevel, Invariants, ScalarPerceptron
-from eqviz.layers.lorentz_basis import MAX_WEIGHT, SCALAR, VECTOR, tensor_labels
+from eqviz.layers.lorentz_basis import MAX_WEIGHT, SCALAR, VECTOR, Label, tensor_labels
 from eqviz.models.base import JetModel, register_model, require
 from eqviz.models.published.lgn import LGNOriginal
 
@@ -87,31 +88,33 @@ class LGN(JetModel):
     def __init__(self, config: LGNConfig) -> None:
         super().__init__(config)
         labels = [SCALAR, VECTOR] if config.momenta_in else [SCALAR]
-        every = tensor_labels(config.max_weight)
         self.embed = nn.Linear(2 + config.n_scalars, config.channels[0])
         if config.momenta_in:
             self.embed_momenta = nn.Parameter(torch.randn(config.channels[0]))
-        levels, perceptrons, invariants, width = [], [], [Invariants(labels, config.parity)], 0
-        width = invariants[0].count * config.channels[0]
-        for c_in, c_out in zip(config.channels, config.channels[1:]):
-            level = CGLevel(
-                labels,
-                every,
-                c_in,
-                c_out,
-                n_bells=config.n_bells,
-                widths=(0.3 * config.scale, 300 * config.scale),
-                neighbours=NEIGHBOURS,
-                parity=config.parity,
-            )
-            labels = list(level.outs)
-            levels.append(level)
-            perceptrons.append(ScalarPerceptron(c_out))
-            invariants.append(Invariants(labels, config.parity))
-            width += invariants[-1].count * c_out
-        self.levels, self.perceptrons = nn.ModuleList(levels), nn.ModuleList(perceptrons)
-        self.invariants = nn.ModuleList(invariants)
+        self.first_invariants = Invariants(labels, config.parity)
+        width = self.first_invariants.count * config.channels[0]
+        levels = []
+        for c_in, c_out in pairwise(config.channels):
+            levels.append(self._level(labels, c_in, c_out))
+            labels = list(levels[-1].outs)
+        self.levels = nn.ModuleList(levels)
+        self.perceptrons = nn.ModuleList(ScalarPerceptron(c_out) for c_out in config.channels[1:])
+        self.invariants = nn.ModuleList(Invariants(level.outs, config.parity) for level in levels)
+        width += sum(found.count * size for found, size in zip(self.invariants, config.channels[1:]))
         self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(width, config.n_classes))
+
+    def _level(self, labels: list[Label], c_in: int, c_out: int) -> CGLevel:
+        config = self.config
+        return CGLevel(
+            labels,
+            tensor_labels(config.max_weight),
+            c_in,
+            c_out,
+            n_bells=config.n_bells,
+            widths=(0.3 * config.scale, 300 * config.scale),
+            neighbours=NEIGHBOURS,
+            parity=config.parity,
+        )
 
     @classmethod
     def from_published(cls, path: str | Path, **options: Any) -> LGNOriginal:
@@ -133,14 +136,14 @@ class LGN(JetModel):
         )
         layout = events.layout
         x, p4, norm = self._start(batch, events)
-        found = [self.invariants[0](x)]
-        for level, perceptron, invariants in zip(self.levels, self.perceptrons, self.invariants[1:]):
+        found = [self.first_invariants(x)]
+        for level, perceptron, invariants in zip(self.levels, self.perceptrons, self.invariants):
             x = level(x, p4, norm, layout)
             x = torch.cat([perceptron(x[:1]), x[1:]])
             found.append(invariants(x))
-        rows = torch.cat([values.flatten(0, 1) for values in found])
-        total = rows.new_zeros(len(batch), len(rows))
-        total = total.index_add(0, events.jet, rows.T[layout.node_slot])
+        rows = torch.cat([values.flatten(0, 1) for values in found]).T.contiguous()
+        owner = events.jet.new_full((layout.n_slots,), len(batch)).index_copy(0, layout.node_slot, events.jet)
+        total = rows.new_zeros(len(batch) + 1, rows.shape[1]).index_add(0, owner, rows)[: len(batch)]
         return self.head(total / NEIGHBOURS)
 
     def _start(self, batch: JetBatch, events: Events) -> tuple[Tensor, Tensor, Tensor]:
