@@ -9,7 +9,7 @@ the endcap's other crystal sizes, e/h, punch-through, pile-up.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,8 @@ class _Near(NamedTuple):
     radius: Array  # transverse radius of the arrival in m
 
     def select(self, chosen: NDArray[np.bool_]) -> _Near:
-        return _Near(*(column[chosen] for column in self))
+        columns: Any = (column[chosen] for column in self)
+        return _Near(*columns)
 
 
 def detector_images(
@@ -98,7 +99,7 @@ def _around(particles: Particles, event: IntArray, axis: Array, config: ImageCon
     visible = ~np.isin(np.abs(particles.pdg), NEUTRINOS)
     visible &= np.hypot(particles.p4[:, 1], particles.p4[:, 2]) > 0
     kept = particles.select(visible)
-    kept = Particles(*(column[np.argsort(kept.event, kind="stable")] for column in kept))
+    kept = _rows(kept, np.argsort(kept.event, kind="stable"))
     low, high = np.searchsorted(kept.event, event), np.searchsorted(kept.event, event, side="right")
     image = np.repeat(np.arange(len(event)), high - low)
     row = np.arange(len(image)) - np.repeat(np.cumsum(high - low) - high, high - low)
@@ -109,7 +110,7 @@ def _around(particles: Particles, event: IntArray, axis: Array, config: ImageCon
     half = (config.towers / 2 + config.search) * config.per_tower
     close = np.abs(start[:, 0] - config.per_tower / 2) < half
     image, row, start = image[close], row[close], start[close]
-    some = Particles(*(column[row] for column in kept))
+    some = _rows(kept, row)
     tracker = config.tracker
     eta, phi, inside = exit_direction(
         some.p4,
@@ -133,6 +134,11 @@ def _around(particles: Particles, event: IntArray, axis: Array, config: ImageCon
         radius=radius,
     )
     return near.select(inside)
+
+
+def _rows(particles: Particles, rows: IntArray) -> Particles:
+    event, pdg, charge, p4, vertex = particles
+    return Particles(event[rows], pdg[rows], charge[rows], p4[rows], vertex[rows])
 
 
 def _directions(p4: Array) -> Array:

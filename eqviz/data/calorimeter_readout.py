@@ -54,7 +54,8 @@ def moved(deposits: Deposits, shift: IntArray, reach: int) -> Deposits:
 def _summed(deposits: Deposits, n_images: int, side: int) -> Array:
     inside = (deposits.row >= 0) & (deposits.row < side) & (deposits.column >= 0) & (deposits.column < side)
     image, row, column, amount = (values[inside] for values in deposits)
-    return np.bincount((image * side + row) * side + column, amount, n_images * side**2)
+    total = np.bincount((image * side + row) * side + column, amount, n_images * side**2)
+    return total.astype(np.float64, copy=False)
 
 
 def read_out(

@@ -62,7 +62,8 @@ class ImageLayout:
     def from_meta(cls, meta: dict[str, Any]) -> ImageLayout:
         """The layout that :meth:`as_meta` described; raises DataError where it is not one."""
         try:
-            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in meta.items()})
+            values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in meta.items()}
+            return cls(**values)
         except (TypeError, ConfigError) as error:
             raise DataError(f"expected the description of an image grid, got {meta}: {error}") from error
 
@@ -180,8 +181,9 @@ class ImageBatch:
 
     def to(self, device: torch.device | str) -> ImageBatch:
         """The batch on ``device``."""
-        moved = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in vars(self).items()}
-        return ImageBatch(**moved)
+        label = None if self.label is None else self.label.to(device)
+        value, index, offsets = (part.to(device) for part in (self.value, self.index, self.offsets))
+        return ImageBatch(self.layout, value, index, offsets, label)
 
 
 def pooling(n: int, size: int) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 
 import holoviews as hv
 import numpy as np
-from bokeh.models import ColorBar
+from bokeh.models.annotations import ColorBar
 from numpy.typing import ArrayLike, NDArray
 
 from eqviz.errors import DataError
