@@ -60,7 +60,7 @@ benchmarks: install  ## measure, and write benchmarks/results/*.csv
 	$(BIN)/python -m benchmarks
 
 lock: install  ## rewrite requirements.lock from what is installed
-	$(BIN)/python -m pip freeze --all --exclude-editable | sed -E 's/^(torch==[^+]*)\+.*/\1/' | grep -viE '^(pip=|py3nj|nvidia-|cuda-|triton)' > requirements.lock
+	$(BIN)/python -m pip freeze --all --exclude-editable | sed -E -e 's/^(torch==[^+]*)\+.*/\1/' -e 's/^triton==.*/&; sys_platform == "linux"/' | grep -viE '^(pip=|py3nj|nvidia-|cuda-)' > requirements.lock
 
 clean:  ## remove runs, reports and caches; the virtual environment stays
 	rm -rf runs reports build .pytest_cache .mypy_cache .ruff_cache

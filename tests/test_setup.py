@@ -22,7 +22,7 @@ def canonical(name: str) -> str:
 
 def lock() -> dict[str, str]:
     lines = (ROOT / "requirements.lock").read_text().splitlines()
-    pins = [line.split("==") for line in lines if line and not line.startswith("#")]
+    pins = [line.split(";")[0].split("==") for line in lines if line and not line.startswith("#")]
     assert all(len(pin) == 2 for pin in pins), "every line of the lock file is name==version"
     return {canonical(name): version for name, version in pins}
 
@@ -54,6 +54,7 @@ def test_lock_is_complete_and_portable() -> None:
     pins = lock()
     assert set(NAMED_BY_USERS) <= set(pins)
     assert pins["torch"] == "2.13.0", "no local version: a GPU machine must get the CUDA build"
+    assert pins["triton"] == "3.7.1", "what the CUDA build of this PyTorch asks for"
     assert pins["numpy"].startswith("1."), "lie-learn needs numpy < 2"
     assert "py3nj" not in pins, "py3nj needs a Fortran compiler"
     assert not [name for name in pins if name.startswith(("nvidia", "cuda"))]

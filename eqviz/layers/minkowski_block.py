@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from eqviz.layers.edge_norm import EdgeLinearNorm
 from eqviz.layers.scalar import NodeNorm, psi
-from eqviz.ops.minkowski_gram import minkowski_gram
+from eqviz.ops.minkowski_gram import minkowski_features
 from eqviz.ops.minkowski_message import Kept, MessageWeights, minkowski_message
 from eqviz.ops.pairs import PairLayout, pair_apply
 
@@ -96,8 +96,7 @@ def pair_features(
     x: Tensor, layout: PairLayout, dtype: torch.dtype, form: Literal["matrix", "difference"]
 ) -> Tensor:
     """psi((x_i - x_j)^2) and psi(x_i.x_j) of all pairs, (P, 2), rounded to ``dtype`` only at the end."""
-    dot, norm = minkowski_gram(layout.to_slots(x), layout, form)
-    return compressed(dot, norm, layout, dtype)
+    return minkowski_features(layout.to_slots(x), layout, dtype, form)
 
 
 def compressed(dot: Tensor, norm: Tensor, layout: PairLayout, dtype: torch.dtype) -> Tensor:

@@ -121,6 +121,17 @@ class PairLayout:
             tile.pairs(sender)[:] = tile.slots(slots)[:, None, :]
         return receiver, sender
 
+    @cached_property
+    def jets(self) -> Tensor:
+        """(J, 4) int64 for every jet that has nodes: first slot, first pair, slots, nodes."""
+        rows = [
+            (tile.slot + k * tile.size, tile.pair + k * tile.size**2, tile.size)
+            for tile in self.tiles
+            for k in range(tile.jets)
+        ]
+        table = torch.tensor(rows, dtype=torch.int64).view(-1, 3).to(self.slot_size.device)
+        return torch.cat([table, self.slot_size[table[:, :1]]], dim=1)
+
     def to_slots(self, values: Tensor) -> Tensor:
         """(n, ...) node values in slot order, (S, ...), zero on padding."""
         if self.n_slots == self.n_nodes:

@@ -32,3 +32,13 @@ def message_inputs(layout):
         return *nodes, random(layout.n_pairs, 2), MessageWeights(*(random(*shape) for shape in shapes))
 
     return make
+
+
+@pytest.fixture
+def nan_filled():
+    """Fresh memory is full of NaN, so that an output which nobody writes shows."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    assert torch.utils.deterministic.fill_uninitialized_memory and torch.empty(3).isnan().all()
+    yield
+    torch.use_deterministic_algorithms(before)

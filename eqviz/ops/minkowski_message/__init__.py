@@ -13,7 +13,10 @@ Both implementations take float32 and float64, any device, first derivatives; em
 
 * ``"tiled"`` works through the pairs strip by strip. Without ``kept`` it keeps no tensor of size (P, C) and
   recomputes in the backward pass: memory hardly grows with the pairs. With it, it is a tenth faster.
+* ``"triton"`` is one GPU kernel each way, pair activations in registers only (widths to 128).
 * ``"reference"`` is the same written down plainly.
+
+``"auto"`` is Triton or tiled, see :mod:`eqviz.ops.dispatch`.
 """
 
 from __future__ import annotations
@@ -23,13 +26,15 @@ from typing import Literal
 from torch import Tensor
 
 from eqviz.errors import ConfigError
+from eqviz.ops.dispatch import wants_triton
+from eqviz.ops.minkowski_message.fused import fits, message_fused
 from eqviz.ops.minkowski_message.kept import Kept
 from eqviz.ops.minkowski_message.reference import message_reference
 from eqviz.ops.minkowski_message.tiled import message_tiled
 from eqviz.ops.minkowski_message.weights import MessageWeights
 from eqviz.ops.pairs import PairLayout
 
-Backend = Literal["tiled", "reference"]
+Backend = Literal["auto", "triton", "tiled", "reference"]
 
 
 def minkowski_message(
@@ -38,7 +43,7 @@ def minkowski_message(
     features: Tensor,
     weights: MessageWeights,
     layout: PairLayout,
-    backend: Backend = "tiled",
+    backend: Backend = "auto",
     kept: Kept | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Summed messages (S, C) and coordinate weights (P,) or None.
@@ -55,11 +60,15 @@ def minkowski_message(
     Raises:
         ConfigError: an unknown backend.
     """
+    if backend == "auto":
+        backend = "triton" if wants_triton(receiver, fits(receiver, features)) else "tiled"
+    if backend == "triton":
+        return message_fused(receiver, sender, features, weights, layout)
     if backend == "tiled":
         return message_tiled(receiver, sender, features, weights, layout, kept)
     if backend == "reference":
         return message_reference(receiver, sender, features, weights, layout)
-    raise ConfigError(f"expected backend 'tiled' or 'reference', got {backend!r}")
+    raise ConfigError(f"expected backend 'auto', 'triton', 'tiled' or 'reference', got {backend!r}")
 
 
 __all__ = ["Kept", "MessageWeights", "minkowski_message"]

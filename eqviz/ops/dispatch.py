@@ -1,0 +1,99 @@
+"""Which implementation of an operation runs: PyTorch, or a Triton kernel.
+
+``EQVIZ_KERNELS`` decides, or :func:`use_kernels` inside a program:
+
+* ``auto`` (default): Triton for tensors on a GPU where it is installed and has a kernel, PyTorch otherwise;
+* ``reference``: PyTorch everywhere;
+* ``triton``: Triton everywhere; on a CPU that takes Triton's interpreter, ``TRITON_INTERPRET=1``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor
+
+from eqviz.errors import ConfigError
+
+MODES = ("auto", "reference", "triton")
+INTERPRETED = os.environ.get("TRITON_INTERPRET", "0") == "1"
+INSTALLED = find_spec("triton") is not None
+
+
+def _checked(mode: str, where: str) -> str:
+    if mode not in MODES:
+        raise ConfigError(f"expected {where} to be one of {', '.join(map(repr, MODES))}, got {mode!r}")
+    return mode
+
+
+_mode = _checked(os.environ.get("EQVIZ_KERNELS", "auto"), "EQVIZ_KERNELS")
+
+
+@contextmanager
+def use_kernels(mode: str) -> Iterator[None]:
+    """Within the block every operation runs as ``mode`` says, whatever ``EQVIZ_KERNELS`` is.
+
+    Raises:
+        ConfigError: an unknown mode.
+    """
+    global _mode
+    before, _mode = _mode, _checked(mode, "mode")
+    try:
+        yield
+    finally:
+        _mode = before
+
+
+def wants_triton(x: Tensor, able: bool = True) -> bool:
+    """Whether an operation on ``x`` runs as a Triton kernel.
+
+    Args:
+        x: one of the operation's inputs.
+        able: whether the kernel takes these inputs (precision, width).
+
+    Raises:
+        ConfigError: Triton is asked for where it cannot run.
+    """
+    if _mode != "triton":
+        return _mode == "auto" and x.is_cuda and INSTALLED and able
+    if not INSTALLED:
+        raise ConfigError("the kernels are set to 'triton', but Triton is not installed: pip install triton")
+    if not (x.is_cuda or INTERPRETED):
+        raise ConfigError(
+            f"the kernels are set to 'triton' and the tensors are on {x.device}: move them to a GPU, set "
+            "TRITON_INTERPRET=1 before Python starts, or leave EQVIZ_KERNELS at 'auto'"
+        )
+    if not able:
+        raise ConfigError(f"no Triton kernel for this precision or width ({x.dtype}, {tuple(x.shape)})")
+    return True
+
+
+def accumulator(dtype: torch.dtype) -> torch.dtype:
+    """float64 for float64, float32 for everything else."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def dot_precision() -> str:
+    """How float32 matrix products run, as ``torch.set_float32_matmul_precision`` asks.
+
+    "highest" becomes three TF32 products, which is float32 to within a few last digits at a multiple of the
+    speed; "high" and "medium" become one.
+    """
+    return "tf32x3" if torch.get_float32_matmul_precision() == "highest" else "tf32"
+
+
+def workers(device: torch.device, jets: int, split: int) -> tuple[int, int]:
+    """A grid of persistent programs: (programs over jets, programs that share one jet).
+
+    With one program a jet every sum has a fixed order; that is also what deterministic algorithms get.
+    """
+    if device.type != "cuda":
+        return min(jets, 2), min(split, 2)
+    target = 2 * torch.cuda.get_device_properties(device).multi_processor_count
+    if torch.are_deterministic_algorithms_enabled() or jets >= target:
+        return min(jets, target), 1
+    return jets, max(1, min(split, target // jets))
