@@ -8,13 +8,15 @@ itself is folded into the weights, in training as in evaluation.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from eqviz.layers.scalar import running_statistics
-from eqviz.ops.pairs import PairLayout, pair_apply
+from eqviz.ops.pairs import PairLayout
 
 MOMENTUM = 0.1  # of the running statistics, PyTorch's default
 
@@ -83,19 +85,21 @@ def pair_moments(nodes: Tensor, features: Tensor, layout: PairLayout) -> tuple[T
     Returns:
         (2H + F,), (2H + F, 2H + F) and the number of pairs; None where there is no pair.
     """
-    h, s = nodes.double(), features.double()
+    h = nodes.double()
     degree = (layout.to_nodes(layout.slot_size) - 1).double()[:, None]
     count = int(degree.sum())
     if count == 0:
         return None
-    h_mean, s_mean = (degree * h).sum(0) / count, s.sum(0) / count
+    sums, square = _FeatureSums.apply(features, layout)
+    received = layout.to_nodes(sums)
+    h_mean, s_mean = (degree * h).sum(0) / count, received.sum(0) / count
     h = h - h_mean
     totals = _jet_totals(h, layout)
-    received = _received(s, layout) - degree * s_mean
+    received = received - degree * s_mean
     same = (degree * h).T @ h
     crossed = totals.T @ totals - h.T @ h
     mixed = h.T @ received
-    square = s.T @ s - count * torch.outer(s_mean, s_mean)
+    square = square - count * torch.outer(s_mean, s_mean)
     rows = [
         torch.cat([same, crossed, mixed], 1),
         torch.cat([crossed, same, mixed], 1),
@@ -104,15 +108,34 @@ def pair_moments(nodes: Tensor, features: Tensor, layout: PairLayout) -> tuple[T
     return torch.cat([h_mean, h_mean, s_mean]), torch.cat(rows) / count, count
 
 
-def _received(s: Tensor, layout: PairLayout) -> Tensor:
-    """Sum of pair features over senders, (n, F)."""
-    ones = s.new_ones(layout.n_slots, 1)
-    columns = [pair_apply(column, ones, layout) for column in s.unbind(1)]
-    return layout.to_nodes(torch.cat(columns, dim=1))
+class _FeatureSums(torch.autograd.Function):
+    """Sums of s over senders, (S, F), and of s s^T over all pairs, (F, F), in float64."""
+
+    @staticmethod
+    def forward(ctx: Any, s: Tensor, layout: PairLayout) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(s)
+        ctx.layout = layout
+        s = s.double()
+        sums = s.new_empty(layout.n_slots, s.shape[1])
+        for tile in layout.tiles:
+            torch.sum(tile.pairs(s), 2, out=tile.slots(sums))
+        return sums, s.T @ s
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_sums: Tensor, d_square: Tensor) -> tuple[Tensor, None]:
+        (s,) = ctx.saved_tensors
+        layout = ctx.layout
+        out = torch.mm((d_square + d_square.T).to(s.dtype), s.T).T
+        d_sums = d_sums.to(s.dtype)
+        for tile in layout.tiles:
+            tile.pairs(out).add_(tile.slots(d_sums).unsqueeze(2))
+        return out, None
 
 
 def _jet_totals(h: Tensor, layout: PairLayout) -> Tensor:
-    """Sum of node features over each jet, (B', H), in any order of jets."""
-    slots = layout.to_slots(h)
-    parts = [tile.slots(slots).sum(1) for tile in layout.tiles]
-    return torch.cat([h.new_zeros(0, h.shape[1]), *parts])
+    """Sum of node features over each jet that has nodes, (J, H)."""
+    sizes = [tile.size for tile in layout.tiles for _ in range(tile.jets)]
+    jet_of_slot = torch.from_numpy(np.repeat(np.arange(len(sizes)), sizes)).to(h.device)
+    jet = layout.to_nodes(jet_of_slot)
+    return h.new_zeros(len(sizes), h.shape[1]).index_add(0, jet, h)
