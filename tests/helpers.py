@@ -18,7 +18,10 @@ from eqviz.evaluation.store import Run, RunStore, Scores, write_run
 from eqviz.kinematics import from_ptetaphim
 from eqviz.models import MODELS, build_model, save_model
 
-SMALL = {"lorentznet": {"n_blocks": 1, "hidden": 6}}
+SMALL = {
+    "lorentznet": {"n_blocks": 1, "hidden": 6},
+    "pelican": {"hidden": 6, "message": 4, "n_blocks": 1, "label_channels": 2},
+}
 
 
 def make_run(

@@ -1,22 +1,22 @@
 """PELICAN's block Eq 2->2 (arXiv:2211.00454, eq. 3.2 and appendix) and its parts, on ragged batches.
 
-Pair tensors are (R, C) in the rows of a :class:`MirrorPairs` layout: (i, j) and (j, i) side by side, no padding,
-diagonal entries twice (equal). The 15 linear maps of a pair tensor that respect permutations are, with row means
-r_i, column means c_i, diagonal d_i, mean trace t and mean of all entries s,
+Pair tensors are (R, C) in the rows of a :class:`MirrorPairs` layout: (i, j) and (j, i) side by side, no
+padding, diagonal entries twice (equal). The 15 linear maps of a pair tensor that respect permutations are,
+with row means r_i, column means c_i, diagonal d_i, mean trace t and mean of all entries s,
 
     x_ij, x_ji, delta d_i, d_j, d_i, delta c_i, c_j, c_i, delta r_i, r_j, r_i, t, delta t, s, delta s .
 
-Mixing channels commutes with aggregating and spreading. So all but the first two are products over N nodes (or one
-jet), done by the caller with ordinary tensors, and what is left for N^2 pairs is
+Mixing channels commutes with aggregating and spreading. So all but the first two are products over N nodes
+(or one jet), done by the caller with ordinary tensors, and what is left for N^2 pairs is
 
     pair_aggregate   x -> row sums, column sums, diagonal                                   (n, C)
     pair_mix         x -> leaky(W_1 x_ij + W_2 x_ji + u_i + v_j + delta_ij D_i)             (R, O)
     mix_message      a -> a' = leaky(W x + b), x = pair_mix(a), and the aggregates of a'    (R, C')
     encode_message   d -> a = leaky(W [f(d), e] + b) and its aggregates                     (R, C)
 
-W_1 and W_2 arrive as even and odd = (W_1 +- W_2) / 2. All implementations take float32 and float64, any device,
-first derivatives; jets without and with one particle are fine. A gradient with respect to a pair tensor belongs
-to its stored rows.
+W_1 and W_2 arrive as even and odd = (W_1 +- W_2) / 2. All implementations take float32 and float64, any
+device, first derivatives; jets without and with one particle are fine. A gradient with respect to a pair
+tensor belongs to its stored rows.
 
 Multiply-adds per ordered pair, C = 78 message and O = 132 pair channels (published 208k network):
 
@@ -101,8 +101,8 @@ def mix_message(
         shift: (C',) what squares are taken from, near the mean; None where squares are not wanted.
 
     Returns:
-        a' (R, C') and its aggregates: sums over rows and columns, diagonal, and the sum of (a' - shift)^2 over
-        all ordered pairs (zero without ``shift``).
+        a' (R, C') and its aggregates: sums over rows and columns, diagonal, and the sum of (a' - shift)^2
+        over all ordered pairs (zero without ``shift``).
     """
     if _checked(backend) == "mixed":
         out = mixed.MixMessage.apply(pairs, slope, shift, a, even, odd, weight, bias, *spread)

@@ -1,13 +1,13 @@
 """Where PELICAN's pairs live: (i, j) and (j, i) side by side, without padding.
 
-All pairs i <= j of a block of whole jets are rows "ij" of that block, followed by the same number of rows "ji".
-Exchanging i and j is then exchanging two contiguous halves, and
+All pairs i <= j of a block of whole jets are rows "ij" of that block, followed by the same number of rows
+"ji". Exchanging i and j is then exchanging two contiguous halves, and
 
     even = x_ij + x_ji,    odd = x_ij - x_ji
 
-need two passes over contiguous memory. A map that respects permutations never mixes even and odd pair features,
-so W_1 x_ij + W_2 x_ji, two matrix products on N^2 rows, becomes one product on N (N + 1) / 2 even rows and one on
-as many odd rows: half the work for the same function. The price is that diagonal entries are stored twice.
+need two passes over contiguous memory. W_1 x_ij + W_2 x_ji does not mix even and odd: two matrix products on
+N^2 rows become one on N (N + 1) / 2 even rows and one on as many odd rows, half the work for the same
+function. The price is that diagonal entries are stored twice.
 
 Sums over the pairs of a node and the spreading of node values to pairs are gathers (:func:`gathered_sum`).
 """
@@ -117,8 +117,8 @@ class MirrorPairs:
                 second.append(j + node)
             pair, node, start = pair + len(i), node + sum(group), stop
         jet = torch.repeat_interleave(torch.arange(len(sizes), device=device), lengths)
-        ends = (torch.from_numpy(np.concatenate(part)).to(device) for part in (first, second))
-        return cls(tuple(made), lengths, jet, *ends, node, pair)
+        i, j = (torch.from_numpy(np.concatenate(part)).to(device) for part in (first, second))
+        return cls(tuple(made), lengths, jet, i, j, node, pair)
 
     @property
     def n_rows(self) -> int:

@@ -1,8 +1,8 @@
 """Mixed before it is spread: the fast forms, block by block, with gradients by recomputation.
 
-Per ordered pair a mixing C -> O costs C O multiply-adds: one product on the even and one on the odd half of the
-pairs. A message O -> C costs O C more. The mixed tensor x between them lives for one block only; the backward
-pass makes it again from the saved message before it.
+Per ordered pair a mixing C -> O costs C O multiply-adds: one product on the even and one on the odd half of
+the pairs. A message O -> C costs O C more. The mixed tensor x between them lives for one block only; the
+backward pass makes it again from the saved message before it.
 """
 
 from __future__ import annotations
@@ -58,18 +58,18 @@ class Mix(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
-        a, *weights, x = ctx.saved_tensors
+        a, even, odd, x = ctx.saved_tensors
         pairs, work = ctx.pairs, Scratch(ctx.pairs, a)
         to_a = torch.empty_like(a)
-        to_weights = tuple(torch.zeros_like(weight) for weight in weights)
+        to_weights = torch.zeros_like(even), torch.zeros_like(odd)
         to_spread = Spread(*(grad.new_zeros(pairs.n_nodes, x.shape[1]) for _ in range(3)))
         for block in pairs.blocks:
             parts = steps.even_odd(block, block.rows(a), work, "a")
             part = work.rows("x", 2 * block.pairs, x.shape[1]).copy_(block.rows(grad))
             part = steps.leaky_backward_(part, block.rows(x), ctx.slope)
-            even, odd = steps.mix_backward(block, parts, part, tuple(weights), to_weights, to_spread, work)
-            first, second = block.halves(to_a)
-            torch.add(even, odd, out=first), torch.sub(even, odd, out=second)
+            first, second = steps.mix_backward(block, parts, part, (even, odd), to_weights, to_spread, work)
+            halves = block.halves(to_a)
+            torch.add(first, second, out=halves[0]), torch.sub(first, second, out=halves[1])
         return None, None, to_a, *to_weights, *to_spread
 
 
@@ -130,8 +130,8 @@ class MixMessage(torch.autograd.Function):
 class EncodeMessage(torch.autograd.Function):
     """a = leaky(W [f(d), e] + b) and its aggregates, for pair features f(d_ij) = f(d_ji) and e (R, L).
 
-    ``encode(d, *parameters)`` takes (T,) and gives (T, O - L). It runs on the pairs i <= j alone, block by block,
-    and again in the backward pass: its outputs are never kept.
+    ``encode(d, *parameters)`` takes (T,) and gives (T, O - L). It runs on the pairs i <= j alone, block by
+    block, and again in the backward pass: its outputs are never kept.
     """
 
     @staticmethod
@@ -195,8 +195,8 @@ class EncodeMessage(torch.autograd.Function):
 
 def empty_statistics(pairs: MirrorPairs, out: Tensor) -> PairStatistics:
     """Zeros in the shapes of the aggregates of ``out`` (R, C)."""
-    nodes = (out.new_zeros(pairs.n_nodes, out.shape[1]) for _ in range(3))
-    return PairStatistics(*nodes, out.new_zeros(out.shape[1]))
+    rows, columns, diagonal = (out.new_zeros(pairs.n_nodes, out.shape[1]) for _ in range(3))
+    return PairStatistics(rows, columns, diagonal, out.new_zeros(out.shape[1]))
 
 
 def message(
@@ -216,7 +216,7 @@ def message(
 
 
 def observe(block: Any, a: Tensor, shift: Tensor | None, statistics: PairStatistics, work: Scratch) -> None:
-    """Write the aggregates of one block's rows; add its squares, (i, i) counted twice, if there is a shift."""
+    """Write the aggregates of one block's rows; with a shift add its squares, (i, i) counted twice."""
     steps.collect(block, a, Spread(*statistics[:3]))
     if shift is not None:
         moved = torch.sub(a, shift, out=work.rows("square", len(a), a.shape[1]))
@@ -255,6 +255,6 @@ class MessageGradient:
             grad = block.rows(self.to_a).clone()
         else:
             grad = torch.zeros_like(a)
-        if self.factor is not None:
+        if self.factor is not None and self.offset is not None:
             grad.addcmul_(a, self.factor).add_(self.offset)
         return steps.leaky_backward_(grad, a, self.slope)
