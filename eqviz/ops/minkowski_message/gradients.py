@@ -38,7 +38,7 @@ class Gradients:
             work.hidden(index, a)
         logit = torch.bmm(self.d_total[index], strip.by_receiver(r).transpose(1, 2)).view(-1).mul_(g)
         through = self._coordinates(index, r, g, logit) if self.d else None
-        logit.mul_(1 - g)
+        logit.addcmul_(logit, g, value=-1)
         into.gate.addmm_(logit[None], r)
         into.gate_bias.add_(logit.sum())
         grad = work.scratch[2][index]
