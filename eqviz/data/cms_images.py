@@ -40,6 +40,18 @@ def kind_of(path: str | Path) -> str:
     return _SUFFIXES[suffix]
 
 
+def is_image_file(path: str | Path) -> bool:
+    """Whether a file has the columns or arrays of either kind, whatever is wrong with it otherwise."""
+    suffix = Path(path).suffix.lower()
+    if suffix == ".parquet":
+        with open_file(path) as file:
+            return "X_jets" in file.schema_arrow.names
+    if suffix in _SUFFIXES:
+        with open_hdf5(path) as file:
+            return "X" in file and "y" in file
+    return False
+
+
 def iterate(path: str | Path, *, chunk: int = CHUNK, threshold: float = THRESHOLD) -> Iterator[ImageBatch]:
     """Images of a file of either kind, sparse, at most ``chunk`` at a time, in the file's order.
 

@@ -19,7 +19,7 @@ from eqviz.data.cms_images import CLASS_NAMES, EGAMMA
 from eqviz.data.detector import log_normal
 from eqviz.data.detector_helix import exit_direction
 from eqviz.data.image_batch import ImageBatch, concatenate_images
-from eqviz.data.image_dataset import IMAGE_DATASETS, ImageDataset
+from eqviz.data.image_dataset import ImageDataset
 from eqviz.data.showers import electromagnetic_shares
 from eqviz.errors import ConfigError
 
@@ -112,17 +112,6 @@ def egamma_dataset(n: int, seed: int, config: EgammaConfig | None = None) -> Ima
         "config": asdict(config),
     }
     return ImageDataset(egamma_images(n, seed, config), "egamma", meta)
-
-
-@IMAGE_DATASETS.register(
-    "egamma",
-    summary="electrons against photons of 50 GeV, 32 x 32 crystals, energy and time; made when asked for",
-    reference="the format of the CMS single-particle images, with a parametrised detector",
-)
-def load_egamma(split: str) -> ImageDataset:
-    """8,000 images to train on, 2,000 to validate with, 4,000 to test with; a seed of its own for each."""
-    n, seed = {"train": (8000, 31), "val": (2000, 32), "test": (4000, 33)}[split]
-    return egamma_dataset(n, seed)
 
 
 def _block(number: int, seed: int, config: EgammaConfig) -> ImageBatch:

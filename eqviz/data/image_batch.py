@@ -114,7 +114,7 @@ class ImageBatch:
         offsets = np.searchsorted(image, np.arange(len(dense) + 1))
         label = None if labels is None else torch.from_numpy(_labels(labels, len(dense)))
         value = torch.from_numpy(flat[image, index])
-        return cls(layout, value, torch.from_numpy(index), torch.from_numpy(offsets), label)
+        return cls(layout, value, torch.from_numpy(np.ascontiguousarray(index)), torch.from_numpy(offsets), label)
 
     def __len__(self) -> int:
         return self.offsets.shape[0] - 1
@@ -133,7 +133,7 @@ class ImageBatch:
     def channel(self) -> Tensor:
         """(n,) the channel of each entry."""
         edges = torch.tensor(self.layout.starts[1:], device=self.index.device)
-        return torch.searchsorted(edges, self.index, right=True)
+        return torch.searchsorted(edges, self.index.contiguous(), right=True)
 
     def sums(self) -> Tensor:
         """(B, C) float64 sum over each channel of each image."""

@@ -97,3 +97,16 @@ def qg_images(split: str) -> ImageDataset:
 def top_images(split: str) -> ImageDataset:
     """Images (3 x 125 x 125) of the jets that ``load("top_images", split)`` gives, in the same order."""
     return ImageDataset.from_parquet(SAMPLES / f"topimg_{split}.parquet")
+
+
+@IMAGE_DATASETS.register(
+    "egamma",
+    summary="electrons against photons of 50 GeV, 32 x 32 crystals, energy and time; made when asked for",
+    reference="the format of the CMS single-particle images, with a parametrised detector",
+)
+def load_egamma(split: str) -> ImageDataset:
+    """8,000 images to train on, 2,000 to validate with, 4,000 to test with; a seed of its own for each."""
+    from eqviz.data.egamma import egamma_dataset  # needs SciPy's statistics, slow to import
+
+    n, seed = {"train": (8000, 31), "val": (2000, 32), "test": (4000, 33)}[split]
+    return egamma_dataset(n, seed)

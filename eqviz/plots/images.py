@@ -57,7 +57,7 @@ def detector_image(
     mesh = hv.Image(
         _grid(np.where(image > 0, image, np.nan), pixel),
         [D_ETA, D_PHI],
-        hv.Dimension("value", label=QUANTITY.get(channel, channel), unit=unit),
+        hv.Dimension("value", label=QUANTITY.get(channel, channel), unit=unit, range=(low, high)),
     )
     mesh = mesh.opts(
         cmap=ramp(channel, dark),
@@ -93,7 +93,9 @@ def contrast_image(
         raise DataError(f"expected two images of one shape, got {a.shape} and {b.shape}")
     with np.errstate(invalid="ignore", divide="ignore"):
         values = np.where(a + b > 0, (a - b) / (a + b), np.nan)
-    mesh = hv.Image(_grid(values, pixel), [D_ETA, D_PHI], hv.Dimension("contrast", label="contrast"))
+    mesh = hv.Image(
+        _grid(values, pixel), [D_ETA, D_PHI], hv.Dimension("contrast", label="contrast", range=(-1, 1))
+    )
     low, high = group_colour("SO+(1,3)", dark), group_colour("D_n", dark)
     steps = np.linspace(0, 1, 32)
     colours = [mix(low, PAPER[dark], s) for s in steps] + [mix(PAPER[dark], high, s) for s in steps]
