@@ -2,8 +2,8 @@
 
 Programs are persistent: each walks over jets, over blocks of BI receivers and over blocks of BJ senders, with
 the weights loaded once. The backward pass recomputes the activations. Gradients of weights are summed per
-program and added up afterwards; those of receivers are stored by the one program that owns them; those of senders are
-added atomically, in a fixed order where one program has the whole jet.
+program and added up afterwards; those of receivers are stored by the one program that owns them; those of
+senders are added atomically, in a fixed order where one program has the whole jet.
 """
 
 from __future__ import annotations
