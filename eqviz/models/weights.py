@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +35,19 @@ def save_model(model: JetModel, path: str | Path) -> None:
     write_atomically(target, to_bytes(state, metadata))
 
 
-def load_model(path: str | Path) -> JetModel:
+def load_model(path: str | Path, build: Callable[..., JetModel] = build_model) -> JetModel:
     """The network saved at ``path``, in its saved dtype, in evaluation mode, on the CPU.
+
+    Args:
+        path: a file that :func:`save_model` wrote.
+        build: what makes a network of its name and config.
 
     Raises:
         CheckpointError: not a weights file of eqviz, truncated, a pickle, of an unknown architecture, or
             with tensors that do not fit it.
     """
     state, metadata = _read(Path(path))
-    model = _build(Path(path), metadata)
+    model = _build(Path(path), metadata, build)
     floats = {value.dtype for value in state.values() if value.is_floating_point()}
     if torch.float64 in floats:
         model.double()
@@ -123,12 +128,12 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return state, metadata
 
 
-def _build(path: Path, metadata: dict[str, str]) -> JetModel:
+def _build(path: Path, metadata: dict[str, str], build: Callable[..., JetModel]) -> JetModel:
     try:
         config: Any = json.loads(metadata["config"])
         if not isinstance(config, dict):
             raise ConfigError(f"expected a config of names and values, got {config!r}")
-        return build_model(metadata["model"], **config)
+        return build(metadata["model"], **config)
     except (ConfigError, json.JSONDecodeError) as error:
         raise CheckpointError(f"{path}: cannot build the network it was saved from: {error}") from error
 
