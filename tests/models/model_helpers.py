@@ -16,6 +16,13 @@ SMALL = {
     "lorentznet": {"n_blocks": 2, "hidden": 12},
     "pelican": {"hidden": 10, "message": 6, "n_blocks": 2, "label_channels": 3},
     "d4cnn": {"n_pixels": 16, "fields": (4, 8), "hidden": 16},
+    "cnn": {"n_pixels": 10, "channels": (8, 16), "depth": 1, "hidden": 16},
+    "resnet": {"n_pixels": 10, "channels": (8, 16), "blocks": 1, "kernel_size": 3, "hidden": 16},
+    "vit": {"n_pixels": 10, "patch_size": 3, "width": 16, "n_blocks": 2, "n_heads": 2, "hidden": 16},
+    "groupcnn": {"n_pixels": 10, "channels": (8, 16), "depth": 1, "hidden": 16},
+    "steerable_cnn": {"n_pixels": 10, "channels": (8, 16), "depth": 1, "hidden": 16},
+    "harmonic": {"n_pixels": 10, "channels": (4, 8), "depth": 1, "hidden": 16},
+    "relaxed": {"n_pixels": 10, "channels": (16, 32), "depth": 1, "hidden": 16},
 }
 
 
@@ -50,8 +57,9 @@ def transformations(symmetry: str, batch: JetBatch, seed: int) -> list[JetBatch]
         return [batch.permuted(seed)]
     if symmetry == "SO+(1,3)":
         return [batch.permuted(seed), batch.transformed(random_lorentz(rng, 10.0))]
-    if symmetry[0] in "CD" and symmetry[1:].isdigit():
+    if symmetry in ("SO(2)", "O(2)") or (symmetry[0] in "CD" and symmetry[1:].isdigit()):
+        # of the plane of an image, whose grid has quarter turns only
         quarter, mirror = np.array([[0.0, -1], [1, 0]]), np.array([[1.0, 0], [0, -1]])
-        steps = [quarter, *([mirror, mirror @ quarter] if symmetry[0] == "D" else [])]
+        steps = [quarter, *([mirror, mirror @ quarter] if symmetry[0] in "DO" else [])]
         return [batch.permuted(seed), *(rotated_in_plane(batch, step) for step in steps)]
     raise AssertionError(f"say in tests/models/model_helpers.py how the group {symmetry!r} acts on jets")
