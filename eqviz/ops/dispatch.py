@@ -97,3 +97,11 @@ def workers(device: torch.device, jets: int, split: int) -> tuple[int, int]:
     if torch.are_deterministic_algorithms_enabled() or jets >= target:
         return min(jets, target), 1
     return jets, max(1, min(split, target // jets))
+
+
+def programs(device: torch.device, work: int, size: int = 1) -> tuple[int]:
+    """A grid of persistent programs for ``work`` items taken ``size`` at a time."""
+    if device.type != "cuda":
+        return (2,)
+    most = 8 * torch.cuda.get_device_properties(device).multi_processor_count
+    return (min(most, -(-work // size)),)

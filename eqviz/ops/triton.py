@@ -2,7 +2,7 @@
 
 Triton's blocks have sizes that are powers of 2. C = 72 channels padded to 128 would make a product 3 times as
 expensive as it is, so a row is a pair of blocks of LO and HI channels (64 and 16 for 72); HI = 0 where one
-block is enough, and the second entry then repeats the first. A C x C matrix is four blocks, row by row.
+block is enough, and the second entry then repeats the first. A matrix is four blocks, row by row.
 
 ACC is the type of sums, DOT that of the factors of matrix products, PRECISION how Triton multiplies float32.
 """
@@ -67,6 +67,16 @@ def store_rows(x, value, index, valid, C: tl.constexpr, LO: tl.constexpr, HI: tl
 
 
 @triton.jit
+def store_vector(x, value, C: tl.constexpr, LO: tl.constexpr, HI: tl.constexpr):
+    """Write x (C,)."""
+    lo = tl.arange(0, LO)
+    tl.store(x + lo, value[0], mask=lo < C)
+    if HI > 0:
+        hi = LO + tl.arange(0, HI)
+        tl.store(x + hi, value[1], mask=hi < C)
+
+
+@triton.jit
 def add_rows(x, value, index, valid, C: tl.constexpr, LO: tl.constexpr, HI: tl.constexpr):
     """Add to rows ``index`` of x (., C) where ``valid``; other programs may do so, too."""
     lo = tl.arange(0, LO)[None, :]
@@ -99,18 +109,22 @@ def add_vector(x, value, C: tl.constexpr, LO: tl.constexpr, HI: tl.constexpr):
 
 
 @triton.jit
-def load_matrix(w, C: tl.constexpr, LO: tl.constexpr, HI: tl.constexpr, DOT: tl.constexpr):
-    """w (C, C) as blocks (lo, lo), (lo, hi), (hi, lo), (hi, hi)."""
-    lo = tl.arange(0, LO)
-    r, c = lo[:, None], lo[None, :]
-    a = tl.load(w + r * C + c, mask=(r < C) & (c < C), other=0.0).to(DOT)
+def load_matrix(
+    w, ROWS: tl.constexpr, COLUMNS: tl.constexpr, RLO: tl.constexpr, RHI: tl.constexpr,
+    CLO: tl.constexpr, CHI: tl.constexpr, DOT: tl.constexpr,
+):  # fmt: skip
+    """w (ROWS, COLUMNS) as blocks (lo, lo), (lo, hi), (hi, lo), (hi, hi)."""
+    r, c = tl.arange(0, RLO)[:, None], tl.arange(0, CLO)[None, :]
+    a = tl.load(w + r * COLUMNS + c, mask=(r < ROWS) & (c < COLUMNS), other=0.0).to(DOT)
     b, d, e = a, a, a
-    if HI > 0:
-        hi = LO + tl.arange(0, HI)
-        rh, ch = hi[:, None], hi[None, :]
-        b = tl.load(w + r * C + ch, mask=(r < C) & (ch < C), other=0.0).to(DOT)
-        d = tl.load(w + rh * C + c, mask=(rh < C) & (c < C), other=0.0).to(DOT)
-        e = tl.load(w + rh * C + ch, mask=(rh < C) & (ch < C), other=0.0).to(DOT)
+    if CHI > 0:
+        ch = CLO + tl.arange(0, CHI)[None, :]
+        b = tl.load(w + r * COLUMNS + ch, mask=(r < ROWS) & (ch < COLUMNS), other=0.0).to(DOT)
+    if RHI > 0:
+        rh = RLO + tl.arange(0, RHI)[:, None]
+        d = tl.load(w + rh * COLUMNS + c, mask=(rh < ROWS) & (c < COLUMNS), other=0.0).to(DOT)
+        if CHI > 0:
+            e = tl.load(w + rh * COLUMNS + ch, mask=(rh < ROWS) & (ch < COLUMNS), other=0.0).to(DOT)
     return a, b, d, e
 
 
@@ -129,15 +143,19 @@ def add_matrix(x, a, b, d, e, C: tl.constexpr, LO: tl.constexpr, HI: tl.constexp
 
 
 @triton.jit
-def times_transposed(x, w, HI: tl.constexpr, ACC: tl.constexpr, DOT: tl.constexpr, PRECISION: tl.constexpr):
-    """x W^T for rows x and a matrix W."""
+def times_transposed(
+    x, w, HI: tl.constexpr, OUT: tl.constexpr, ACC: tl.constexpr, DOT: tl.constexpr, PRECISION: tl.constexpr
+):
+    """x W^T for rows x with a second block of HI and results with a second block of OUT channels."""
     x0, x1 = x[0].to(DOT), x[1].to(DOT)
     first = tl.dot(x0, tl.trans(w[0]), input_precision=PRECISION, out_dtype=ACC)
-    second = first
     if HI > 0:
         first = tl.dot(x1, tl.trans(w[1]), first, input_precision=PRECISION, out_dtype=ACC)
+    second = first
+    if OUT > 0:
         second = tl.dot(x0, tl.trans(w[2]), input_precision=PRECISION, out_dtype=ACC)
-        second = tl.dot(x1, tl.trans(w[3]), second, input_precision=PRECISION, out_dtype=ACC)
+        if HI > 0:
+            second = tl.dot(x1, tl.trans(w[3]), second, input_precision=PRECISION, out_dtype=ACC)
     return first, second
 
 

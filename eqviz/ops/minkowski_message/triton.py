@@ -58,7 +58,7 @@ def activations(
         if HI > 0:
             a1 += feature * column[1][None, :]
     a0, a1 = tl.maximum(a0, 0.0), tl.maximum(a1, 0.0)
-    r = times_transposed((a0, a1), hidden, HI, ACC, DOT, PRECISION)
+    r = times_transposed((a0, a1), hidden, HI, HI, ACC, DOT, PRECISION)
     r0, r1 = tl.maximum(r[0] + bias[0][None, :], 0.0), tl.maximum(r[1] + bias[1][None, :], 0.0)
     score = row_products((r0, r1), gate_weight, HI) + gate_bias
     gate = tl.where(real, 1.0 / (1.0 + tl.exp(-score)), 0.0)
@@ -72,10 +72,12 @@ def forward_kernel(
     BI: tl.constexpr, BJ: tl.constexpr, ACC: tl.constexpr, DOT: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     HALF: tl.constexpr = HI if HI > 0 else LO
-    hidden, bias = load_matrix(wh, C, LO, HI, DOT), load_vector(bh, C, LO, HI, ACC)
+    hidden = load_matrix(wh, C, C, LO, HI, LO, HI, DOT)
+    bias = load_vector(bh, C, LO, HI, ACC)
     gate_weight, gate_bias = load_vector(wg, C, LO, HI, ACC), tl.load(bg).to(ACC)
     if COORDINATES:
-        second, second_bias = load_matrix(wc, C, LO, HI, DOT), load_vector(bc, C, LO, HI, ACC)
+        second = load_matrix(wc, C, C, LO, HI, LO, HI, DOT)
+        second_bias = load_vector(bc, C, LO, HI, ACC)
         last = load_vector(vc, C, LO, HI, ACC)
     for jet in range(tl.program_id(0), n_jets, tl.num_programs(0)):
         slot, pair = tl.load(jets + 4 * jet), tl.load(jets + 4 * jet + 1)
@@ -96,7 +98,7 @@ def forward_kernel(
                 part = sum_pairs(m, 1, BI, BJ, LO, HI)
                 sum0, sum1 = sum0 + part[0], sum1 + part[1]
                 if COORDINATES:
-                    q = times_transposed(m, second, HI, ACC, DOT, PRECISION)
+                    q = times_transposed(m, second, HI, HI, ACC, DOT, PRECISION)
                     q0, q1 = q[0] + second_bias[0][None, :], q[1] + second_bias[1][None, :]
                     c = row_products((tl.maximum(q0, 0.0), tl.maximum(q1, 0.0)), last, HI)
                     tl.store(coordinate + index, tl.where(real, c, 0.0), mask=inside)
@@ -114,12 +116,14 @@ def backward_kernel(
     """As the contract, differentiated; ``d_weights`` has one row of all weights per program, zero before."""
     HALF: tl.constexpr = HI if HI > 0 else 16
     into = d_weights + (tl.program_id(0) * tl.num_programs(1) + tl.program_id(1)).to(tl.int64) * n_weights
-    hidden, bias = load_matrix(wh, C, LO, HI, DOT), load_vector(bh, C, LO, HI, ACC)
+    hidden = load_matrix(wh, C, C, LO, HI, LO, HI, DOT)
+    bias = load_vector(bh, C, LO, HI, ACC)
     gate_weight, gate_bias = load_vector(wg, C, LO, HI, ACC), tl.load(bg).to(ACC)
     h0, h1 = tl.zeros((LO, LO), ACC), tl.zeros((LO, HALF), ACC)
     h2, h3 = tl.zeros((HALF, LO), ACC), tl.zeros((HALF, HALF), ACC)
     if COORDINATES:
-        second, second_bias = load_matrix(wc, C, LO, HI, DOT), load_vector(bc, C, LO, HI, ACC)
+        second = load_matrix(wc, C, C, LO, HI, LO, HI, DOT)
+        second_bias = load_vector(bc, C, LO, HI, ACC)
         last = load_vector(vc, C, LO, HI, ACC)
         c0, c1 = tl.zeros((LO, LO), ACC), tl.zeros((LO, HALF), ACC)
         c2, c3 = tl.zeros((HALF, LO), ACC), tl.zeros((HALF, HALF), ACC)
@@ -150,7 +154,7 @@ def backward_kernel(
                 if COORDINATES:
                     m = (r0 * gate[:, None], r1 * gate[:, None])
                     d_c = tl.load(d_coordinate + index, mask=real, other=0.0).to(ACC)[:, None]
-                    q = times_transposed(m, second, HI, ACC, DOT, PRECISION)
+                    q = times_transposed(m, second, HI, HI, ACC, DOT, PRECISION)
                     q0 = tl.maximum(q[0] + second_bias[0][None, :], 0.0)
                     q1 = tl.maximum(q[1] + second_bias[1][None, :], 0.0)
                     # gradients of v_c, then of b_c

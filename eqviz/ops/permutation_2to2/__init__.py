@@ -25,31 +25,36 @@ Multiply-adds per ordered pair, C = 78 message and O = 132 pair channels (publis
     even and odd halves (here)        C O =  10,296
 
 * ``"mixed"`` works block by block, keeps only messages and makes x again in the backward pass.
+* ``"triton"`` does aggregation and mixing in GPU kernels (the encoding stays with PyTorch).
 * ``"reference"`` is the same written down plainly.
+
+``"auto"`` is Triton or mixed, see :mod:`eqviz.ops.dispatch`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from eqviz.errors import ConfigError
-from eqviz.ops.permutation_2to2 import mixed, reference
+from eqviz.ops.dispatch import wants_triton
+from eqviz.ops.permutation_2to2 import fused, mixed, reference
 from eqviz.ops.permutation_2to2.jets import spread_jets, sum_jets
 from eqviz.ops.permutation_2to2.layout import MirrorPairs
 from eqviz.ops.permutation_2to2.weights import PairStatistics, Spread
 
-Backend = Literal["mixed", "reference"]
+Backend = Literal["auto", "triton", "mixed", "reference"]
 
 
-def pair_aggregate(
-    x: Tensor, pairs: MirrorPairs, backend: Backend = "mixed"
-) -> tuple[Tensor, Tensor, Tensor]:
+def pair_aggregate(x: Tensor, pairs: MirrorPairs, backend: Backend = "auto") -> tuple[Tensor, Tensor, Tensor]:
     """Row sums sum_j x_ij, column sums sum_j x_ji and diagonal x_ii of (R, C), (n, C) each."""
-    if _checked(backend) == "mixed":
+    chosen = _chosen(backend, x, x.shape[1])
+    if chosen == "triton":
+        return fused.pair_aggregate(x, pairs)
+    if chosen == "mixed":
         return mixed.Aggregate.apply(x, pairs)
     return reference.aggregate_reference(x, pairs)
 
@@ -61,7 +66,7 @@ def pair_mix(
     spread: Spread,
     pairs: MirrorPairs,
     slope: float = 1.0,
-    backend: Backend = "mixed",
+    backend: Backend = "auto",
 ) -> Tensor:
     """The mixing step, (R, C) -> (R, O).
 
@@ -76,7 +81,10 @@ def pair_mix(
     Raises:
         ConfigError: an unknown backend.
     """
-    if _checked(backend) == "mixed":
+    chosen = _chosen(backend, x, len(even))
+    if chosen == "triton":
+        return fused.pair_mix(x, even, odd, spread, pairs, slope)
+    if chosen == "mixed":
         return mixed.Mix.apply(pairs, slope, x, even, odd, *spread)
     return reference.mix_reference(x, even, odd, spread, pairs, slope)
 
@@ -91,7 +99,7 @@ def mix_message(
     pairs: MirrorPairs,
     slope: float,
     shift: Tensor | None = None,
-    backend: Backend = "mixed",
+    backend: Backend = "auto",
 ) -> tuple[Tensor, PairStatistics]:
     """A mixing step and the next message in one, without the pair tensor between them.
 
@@ -104,7 +112,11 @@ def mix_message(
         a' (R, C') and its aggregates: sums over rows and columns, diagonal, and the sum of (a' - shift)^2
         over all ordered pairs (zero without ``shift``).
     """
-    if _checked(backend) == "mixed":
+    chosen = _chosen(backend, a, len(even))
+    if chosen == "triton":
+        out, found = fused.mix_message(a, even, odd, spread, weight, bias, pairs, slope, shift)
+        return out, _counted_once(found, shift)
+    if chosen == "mixed":
         out = mixed.MixMessage.apply(pairs, slope, shift, a, even, odd, weight, bias, *spread)
         return out[0], _counted_once(PairStatistics(*out[1:]), shift)
     x = reference.mix_reference(a, even, odd, spread, pairs, slope)
@@ -121,7 +133,7 @@ def encode_message(
     pairs: MirrorPairs,
     slope: float,
     shift: Tensor | None = None,
-    backend: Backend = "mixed",
+    backend: Backend = "auto",
 ) -> tuple[Tensor, PairStatistics]:
     """The first message: from symmetric numbers d_ij and further pair features.
 
@@ -132,7 +144,7 @@ def encode_message(
         parameters: what f has to learn.
         weight, bias, pairs, slope, shift, backend: as for :func:`mix_message`.
     """
-    if _checked(backend) == "mixed":
+    if _checked(backend) != "reference":
         out = mixed.EncodeMessage.apply(pairs, slope, shift, encode, d, extra, weight, bias, *parameters)
         return out[0], _counted_once(PairStatistics(*out[1:]), shift)
     f = encode(d, *parameters)
@@ -157,9 +169,17 @@ def _counted_once(found: PairStatistics, shift: Tensor | None) -> PairStatistics
 
 
 def _checked(backend: str) -> str:
-    if backend not in ("mixed", "reference"):
-        raise ConfigError(f"expected backend 'mixed' or 'reference', got {backend!r}")
+    if backend not in get_args(Backend):
+        raise ConfigError(f"expected backend 'auto', 'triton', 'mixed' or 'reference', got {backend!r}")
     return backend
+
+
+def _chosen(backend: str, x: Tensor, width: int) -> str:
+    """The implementation of a step from ``x`` to ``width`` channels."""
+    if _checked(backend) != "auto":
+        return backend
+    able = fused.fits(x, width)
+    return "triton" if able and wants_triton(x) else "mixed"  # no channels at all are PyTorch's
 
 
 __all__ = [
