@@ -41,7 +41,17 @@ def run(settings: Settings) -> list[Row]:
     plain, ours = twins(settings.device)
     verify(plain, ours, batches[0])
     setting = f"batch {BATCH}, {source}, float32"
-    rounds = 1 if settings.quick else 5
+    out = against_plain(plain, ours, batches, setting, settings)
+    out += floor(batches, settings, setting)
+    if settings.device == "cpu":
+        out += memory(setting)
+    return out + stability(jets.select(range(64)))
+
+
+def against_plain(
+    plain: PublishedLorentzNet, ours: LorentzNet, batches: list[JetBatch], setting: str, settings: Settings
+) -> list[Row]:
+    """Times of both, in turn."""
     out = []
     for quantity, training in (("forward", False), ("forward + backward", True)):
         plain.train(training), ours.train(training)
@@ -49,13 +59,10 @@ def run(settings: Settings) -> list[Row]:
         for batch in batches:
             inputs = padded(ours, batch)
             calls = {PLAIN: step(plain, inputs, batch.label), OURS: step(ours, (batch,), batch.label)}
-            for name, seconds in interleaved(calls, rounds, settings.device).items():
+            for name, seconds in interleaved(calls, 1 if settings.quick else 5, settings.device).items():
                 times[name] += seconds
         out += rows(quantity, times, 1e3 / BATCH, "ms/jet", setting)
-    out += floor(batches, settings, setting)
-    if settings.device == "cpu":
-        out += memory(setting)
-    return out + stability(jets.select(range(64)))
+    return out
 
 
 def twins(device: str) -> tuple[PublishedLorentzNet, LorentzNet]:
