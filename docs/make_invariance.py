@@ -34,13 +34,14 @@ from eqviz.evaluation.invariance import boost_scan, scan_batch
 from eqviz.models import JetModel, build_model
 from eqviz.models.lorentznet import LorentzNet
 from eqviz.models.published.lgn import LGNOriginal
-from eqviz.plots.style import INK, MUTED, VARIANT_DASHES, group_colour, shaded
+from eqviz.plots.style import INK, MUTED, VARIANT_DASHES, group_colour, mix
 
 HERE = Path(__file__).parent
 TABLE, PAGE, FIGURE = HERE / "invariance.csv", HERE / "invariance.md", HERE / "img" / "invariance.png"
 BEGIN, END = "<!-- numbers: begin -->", "<!-- numbers: end -->"
 GAMMAS = (1.0, 10.0, 100.0, 1e3, 1e4)
 AXES = ("z", "random")
+LIGHT = 0.45  # share of white in the colour of random axes
 STEPS, BATCH, N_JETS, N_ORIGINAL = 150, 32, 200, 60
 NAMES = {"lorentznet": "LorentzNet 224k", "pelican": "PELICAN 48k", "lgn": "LGN 4.6k"}
 RATES = {"lorentznet": 1e-3, "pelican": 2.5e-3, "lgn": 3e-3}
@@ -235,11 +236,15 @@ def styled(rows: list[Row], name: str) -> Iterator[tuple[list[Row], dict[str, An
     """Curves of trained weights with colour of the group, marker of the network, dash of the variant."""
     colour = group_colour("SO+(1,3)")
     for variant, dash in VARIANT_DASHES.items():
-        for axis, shade in (("random", 1), ("z", 0)):
+        for axis, shade in (("random", LIGHT), ("z", 0.0)):
             for weights in ("trained", "published"):
                 found = selected(rows, name, weights, variant, axis)
                 if found:
-                    style = {"color": shaded(colour, shade), "linestyle": DASHES[dash], "linewidth": 2}
+                    style = {
+                        "color": mix(colour, "#FFFFFF", shade),
+                        "linestyle": DASHES[dash],
+                        "linewidth": 2,
+                    }
                     yield found, {**style, "marker": MARKERS[name], "markersize": 6}
 
 
@@ -250,7 +255,9 @@ def legend() -> list[Line2D]:
         Line2D([], [], color=colour, linestyle=DASHES[dash], linewidth=2, label=texts[variant])
         for variant, dash in VARIANT_DASHES.items()
     ]
-    light = Line2D([], [], color=shaded(colour, 1), linewidth=2, label="light: random axes, dark: along z")
+    light = Line2D(
+        [], [], color=mix(colour, "#FFFFFF", LIGHT), linewidth=2, label="light: random axes, dark: along z"
+    )
     return [*lines, light]
 
 

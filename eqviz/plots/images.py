@@ -16,7 +16,12 @@ from eqviz.plots.style import INK, MUTED, PAPER, group_colour, mix, options, squ
 
 # From barely seen to strongest: one hue for each detector, as event displays tell them apart.
 CHANNEL_HUES = {"tracks": "S_n", "ECAL": "SO(3)", "HCAL": "D_n"}
-QUANTITY = {"tracks": "track pT", "ECAL": "ECAL energy", "HCAL": "HCAL energy", "time": "time"}
+QUANTITY = {
+    "tracks": "track pT",
+    "ECAL": "ECAL energy per pixel",
+    "HCAL": "HCAL energy per pixel",
+    "time": "time",
+}
 DECADES = 4.0  # of the colour scale, at most
 
 
@@ -64,7 +69,7 @@ def detector_image(
         cnorm="log",
         clim=(low, high),
         clipping_colors={"NaN": "rgba(0, 0, 0, 0)", "min": ramp(channel, dark)[0]},
-        **_bar(f"{QUANTITY.get(channel, channel)} [{unit}]", dark),
+        **_bar(dark),
     )
     return _framed(mesh, image.shape, pixel, half_width, radius, title or channel, dark, side, more)
 
@@ -75,6 +80,7 @@ def contrast_image(
     *,
     pixel: float,
     names: tuple[str, str],
+    limit: float = 1.0,
     half_width: float | None = None,
     radius: float | None = None,
     title: str | None = None,
@@ -87,23 +93,24 @@ def contrast_image(
     Args:
         first, second: (H, W) mean images of two classes.
         names: of the two classes.
+        limit: end of the colour scale; what lies beyond has the colour of the end.
     """
     a, b = _matrix(first, pixel), _matrix(second, pixel)
     if a.shape != b.shape:
         raise DataError(f"expected two images of one shape, got {a.shape} and {b.shape}")
     with np.errstate(invalid="ignore", divide="ignore"):
         values = np.where(a + b > 0, (a - b) / (a + b), np.nan)
-    mesh = hv.Image(
-        _grid(values, pixel), [D_ETA, D_PHI], hv.Dimension("contrast", label="contrast", range=(-1, 1))
-    )
+    bar = f"({names[0]} − {names[1]}) / sum"
+    scale = hv.Dimension("contrast", label=bar, range=(-limit, limit))
+    mesh = hv.Image(_grid(values, pixel), [D_ETA, D_PHI], scale)
     low, high = group_colour("SO+(1,3)", dark), group_colour("D_n", dark)
     steps = np.linspace(0, 1, 32)
     colours = [mix(low, PAPER[dark], s) for s in steps] + [mix(PAPER[dark], high, s) for s in steps]
     mesh = mesh.opts(
         cmap=colours,
-        clim=(-1.0, 1.0),
+        clim=(-limit, limit),
         clipping_colors={"NaN": "rgba(0, 0, 0, 0)"},
-        **_bar(f"({names[0]} − {names[1]}) / sum", dark),
+        **_bar(dark),
     )
     default = f"{names[0]} against {names[1]}"
     return _framed(mesh, a.shape, pixel, half_width, radius, title or default, dark, side, more)
@@ -183,11 +190,10 @@ def _framed(
     return hv.Overlay(elements).opts(hv.opts.Overlay(**{**shared, **frame, **more}, backend="bokeh"))
 
 
-def _bar(title: str, dark: bool) -> dict[str, Any]:
+def _bar(dark: bool) -> dict[str, Any]:
     return {
         "colorbar": True,
         "colorbar_opts": {
-            "title": title,
             "title_text_font_style": "normal",
             "title_text_font_size": "10pt",
             "title_text_color": INK[dark],

@@ -14,7 +14,10 @@ from eqviz.data import load
 from eqviz.kinematics import from_ptetaphim
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = ("jets", "dataset", "frames", "images", "storage", "loading", "toptag", "fetch", "catalogue")
+MODULES = (
+    *("jets", "dataset", "frames", "images", "storage", "loading", "toptag", "fetch", "catalogue"),
+    *("image_batch", "image_dataset", "particle_ids", "egamma"),
+)
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -35,3 +38,13 @@ def test_the_guide(tmp_path, monkeypatch):
     for block in blocks[:4]:  # the last needs a file of the reference set
         exec(compile(block, "docs/data.md", "exec"), names)
     assert len(load("mine", "train")) == 3 and len(load("mine.parquet", "train")) == 1
+
+
+def test_the_guide_to_images():
+    pytest.importorskip("holoviews")
+    text = (ROOT / "docs" / "detector_images.md").read_text()
+    first = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0]
+    names = {}
+    exec(compile(first, "docs/detector_images.md", "exec"), names)
+    assert names["x"].shape[1:] == (3, 32, 32)
+    assert len(names["images"]) == len(names["jets"]) == 2000
