@@ -1,7 +1,7 @@
 """Networks that answer with a four-momentum instead of logits, in a registry of their own.
 
-A regressor moves along with the jet: f(Lambda p) = Lambda f(p). It is no classifier, so it is not in ``MODELS``:
-what trains, scores and plots classifiers never sees it.
+A regressor moves along with the jet: f(Lambda p) = Lambda f(p). It is no classifier, so it is not in
+``MODELS``: what trains, scores and plots classifiers never sees it.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def load_regressor(path: str | Path) -> MomentumModel:
 def momentum_loss(predicted: Tensor, batch: JetBatch, scale: float = 0.01) -> Tensor:
     """Mean over jets of a smooth |difference| of components over the target's energy.
 
-    Quadratic below ``scale``, linear above, so that jets beyond repair do not rule. The difference is taken in
-    the frame of the batch: minimise it on jets as they were measured.
+    Quadratic below ``scale``, linear above, so that jets beyond repair do not rule. The difference is taken
+    in the frame of the batch: minimise it on jets as they were measured.
 
     Raises:
         DataError: a batch without targets.

@@ -147,9 +147,7 @@ def encode_message(
     if _checked(backend) != "reference":
         out = mixed.EncodeMessage.apply(pairs, slope, shift, encode, d, extra, weight, bias, *parameters)
         return out[0], _counted_once(PairStatistics(*out[1:]), shift)
-    f = encode(d, *parameters)
-    rows = [f[block.pair : block.pair + block.pairs].repeat(2, 1) for block in pairs.blocks]
-    x = torch.cat([torch.cat([f[:0], *rows]), extra], 1)
+    x = torch.cat([pairs.mirrored(encode(d, *parameters)), extra], 1)
     return _reference_message(x, weight, bias, pairs, slope, shift)
 
 

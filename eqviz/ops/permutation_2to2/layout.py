@@ -161,6 +161,11 @@ class MirrorPairs:
         """(B,) first node of each jet."""
         return self.lengths.cumsum(0) - self.lengths
 
+    def mirrored(self, values: Tensor) -> Tensor:
+        """Symmetric pair features (T, C) of the pairs i <= j as rows (R, C)."""
+        parts = [values[block.pair : block.pair + block.pairs].repeat(2, 1) for block in self.blocks]
+        return torch.cat([values[:0], *parts])
+
     def from_tiles(self, values: Tensor, layout: PairLayout) -> Tensor:
         """Pairs i <= j, (T, ...), of (P, ...) values in the tiles of a :class:`PairLayout`."""
         return values[self.tile_index(self.first, self.second, layout)]
