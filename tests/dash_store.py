@@ -58,7 +58,8 @@ def add_network(root: Path, jets: Path, run_id: str, *, seed: int = 0, epochs: i
     }  # fmt: skip
     config = {
         "run_id": run_id,
-        "model": {"name": name, "params": params},
+        # of published weights a run's config says where they lie, not what the network does with them
+        "model": {"name": name, "params": {} if run_id.endswith("published") else params},
         "symmetry": model.symmetry,
         "data": {"name": str(jets), "n_train": 1000, "n_val": 200, "n_test": len(data)},
         "training": {"epochs": epochs},

@@ -11,6 +11,10 @@ import panel_material_ui as pmui
 from eqviz.dash.session import AXES, GAMMAS, Session, nearest_gamma
 
 _FRAME_SECONDS = 0.6
+_ORIGINAL_HINT = (
+    "Shows the runs of published weights too, each as its authors run it: dotted lines, hollow markers. "
+    "Greyed while the folder holds none: EQVIZ_REFERENCE=/folder/of/the/weights make report measures one."
+)
 
 
 class Controls(pn.viewable.Viewer):
@@ -33,7 +37,9 @@ class Controls(pn.viewable.Viewer):
         self.dtype = _choice(["float32", "float64"], session.dtype)
         self.moved = _choice({"moved": True, "fixed": False}, session.moved)
         self.stable = _choice({"stable": True, "naive": False}, session.stable)
-        self.original = pmui.Switch(label="as published", value=session.original, margin=(16, 8))
+        self.original = pmui.Switch(
+            label="as published", value=session.original, margin=(16, 8), description=_ORIGINAL_HINT
+        )
         self._bar = pmui.LinearProgress(value=0, max=100, variant="determinate", width=150, margin=(12, 6))
         self._state = pmui.Typography("", variant="caption", margin=(6, 6))
         self._cancel = pmui.Button(label="Cancel", variant="text", size="small", margin=(2, 4))

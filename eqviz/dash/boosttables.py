@@ -60,7 +60,8 @@ def answer_rows(wish: Wish, dark: bool) -> Rows:
             cells["before"] = {"text": f"{y:+.4f}", "value": y}
             cells["after"] = {"text": f"{z:+.4f}" if abs(z) < 1e6 else f"{z:+.2e}", "value": z}
             cells["change"] = {"text": f"{change:.1e}" if change else "0", "value": change}
-        rows.append({"id": network.tag.label, "cells": cells, "colour": network.tag.colour(dark)})
+        tag = network.tag
+        rows.append({"id": tag.label, "cells": cells, "colour": tag.colour(dark), "hollow": tag.hollow})
     return rows
 
 

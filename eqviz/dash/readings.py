@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eqviz.dash.session import Network, has_stable_form
+from eqviz.dash.session import Network
+from eqviz.dash.variants import has_stable_form, is_naive
 from eqviz.evaluation import metrics
 from eqviz.evaluation.run import Run, Scores, read_scores
 from eqviz.plots.series import Series
@@ -109,12 +110,6 @@ def boost_deviation(run: Run, gamma: float = 10.0) -> float | None:
         ):
             found.append(float(row["median_rel"]))
     return max(found, default=None)
-
-
-def is_naive(run: Run) -> bool:
-    """Whether the run's network computes as the originals do."""
-    params = run.config.get("model", {}).get("params", {})
-    return isinstance(params, dict) and params.get("stable") is False
 
 
 def with_error(value: float, error: float | None) -> str:

@@ -9,19 +9,22 @@ from typing import Any
 import numpy as np
 import param
 
+from eqviz.dash.variants import has_stable_form, is_naive, is_original
 from eqviz.evaluation.store import Run, RunStore
-from eqviz.models import MODELS
 from eqviz.plots.style import Tag, group_colour, shade_repeats
 
 MAX_CHOSEN = 4
 GAMMAS: tuple[float, ...] = tuple(float(f"{gamma:.3g}") for gamma in np.logspace(0, 4, 17))
-AXES: dict[str, str] = {"z": "beam z", "x": "transverse x", "random": "random"}
+# Transverse first: angles about the jet's axis and pT do not notice a boost along the beam, so along z
+# networks that use nothing else are exact without knowing anything of the Lorentz group.
+AXES: dict[str, str] = {"x": "transverse x", "z": "beam z", "random": "random"}
 
 # Parameters that live in the address, by the name they have there.
 ADDRESS = {
     "chosen": "runs", "tab": "tab", "jet": "jet", "axis": "axis", "gamma": "gamma", "moved": "moved",
     "stable": "stable", "dtype": "dtype", "original": "original",
     "symmetry": "group", "first": "irrep1", "second": "irrep2",
+    "vector": "vector", "start": "start", "turn": "turn",
 }  # fmt: skip
 
 
@@ -69,7 +72,7 @@ class Session(param.Parameterized):
     group = param.String(default="", doc="Show only runs of this symmetry group.")
     architecture = param.String(default="", doc="Show only runs of this architecture.")
     axis: str = param.Selector(  # type: ignore[assignment]
-        default="z", objects=list(AXES), doc="Axis of the boost."
+        default="x", objects=list(AXES), doc="Axis of the boost."
     )
     gamma = param.Number(default=10.0, bounds=(1.0, 1e4), doc="Lorentz factor of the boost.")
     moved = param.Boolean(default=True, doc="Reference vectors move along with the jet.")
@@ -81,6 +84,9 @@ class Session(param.Parameterized):
     symmetry = Name(default="SU(3)", doc="Group of the Representations tab.")
     first = Name(default="8", doc="Name or labels of its first irrep.")
     second = Name(default="8", doc="Name or labels of its second irrep.")
+    vector = Name(default="first", doc="Which of them moves a vector there, or defining.")
+    start = Name(default="", doc="Name of the vector at the start, by default the first component.")
+    turn = param.List(default=[], doc="Values of the sliders that turn it, none by default.")
     dark = param.Boolean(default=False, doc="Dark figures.")
     version = param.Integer(default=0, doc="Grows when the store has been read anew.")
 
@@ -146,11 +152,12 @@ class Session(param.Parameterized):
             variant = "stable" if stable else "naive"
             tag = replace(network.tag, variant=variant)
             shown.append(Network(network.run, tag, stable, self.dtype))
+        if not self.original:
+            return shown
         there = {network.run.id for network in shown}
-        for run in self.originals() if self.original else []:
-            if run.id not in there:
-                shown.append(Network(run, replace(base_tag(run), shade=2), stable=False))
-        return shown
+        more = [Network(run, base_tag(run), stable=False) for run in self.originals() if run.id not in there]
+        tags = shade_repeats([network.tag for network in (*self.networks(), *more)])[len(there) :]
+        return shown + [replace(network, tag=tag) for network, tag in zip(more, tags)]
 
     def originals(self) -> list[Run]:
         """Sound runs of published networks that keep their authors' choices."""
@@ -174,20 +181,9 @@ def auc_of(run: Run) -> float:
 
 def base_tag(run: Run) -> Tag:
     """Label and style of a run by itself."""
-    return Tag(run.id, run.symmetry, run.model_name, "original" if is_original(run) else "stable")
-
-
-def is_original(run: Run) -> bool:
-    """Whether the run's network keeps the choices of a published implementation (its padding, its clamp)."""
-    if run.model_name in MODELS.names() and MODELS.get(run.model_name).original:
-        return True
-    params = run.config.get("model", {}).get("params", {}) if run.config else {}
-    return isinstance(params, dict) and any(params.get(name) is not None for name in ("pool_size", "clamp"))
-
-
-def has_stable_form(run: Run) -> bool:
-    """Whether stable and naive arithmetic differ for this network: it is Lorentz invariant."""
-    return "1,3" in run.symmetry
+    naive = has_stable_form(run) and is_naive(run)
+    variant = "original" if is_original(run) else "naive" if naive else "stable"
+    return Tag(run.id, run.symmetry, run.model_name, variant)
 
 
 def nearest_gamma(gamma: float) -> float:

@@ -11,7 +11,6 @@ import panel_material_ui as pmui
 import torch
 
 from eqviz import __version__
-from eqviz.dash.cards import notice
 from eqviz.dash.jobs import Latest
 from eqviz.dash.session import ADDRESS, Session
 from eqviz.dash.sidebar import Sidebar
@@ -39,7 +38,6 @@ class Shell:
         self.tabs: dict[str, Tab] = {name: view(self.session) for name, view in tab_classes().items()}
         if self.session.tab not in self.tabs:
             self.session.tab = next(iter(self.tabs))
-        self._empty = notice(empty_text(self.session))
         items = [(tab.title, tab.layout) for tab in self.tabs.values()]
         self.strip = pmui.Tabs(
             *items, dynamic=True, active=self._position(), sizing_mode="stretch_width", margin=(0, 12)
@@ -50,7 +48,7 @@ class Shell:
             header=header,
             sidebar=[Sidebar(self.session)],
             sidebar_width=290,
-            main=[self._empty, self.strip, self._dialog],
+            main=[self.strip, self._dialog],
             sx={"& .MuiAppBar-root": {"backgroundColor": "#00527F", "backgroundImage": "none"}},
             theme_config={mode: _theme(dark) for mode, dark in (("light", False), ("dark", True))},
         )
@@ -58,7 +56,6 @@ class Shell:
         self._show_soon = Latest(self._show)
         self.strip.param.watch(self._opened, "active")
         self.session.param.watch(self._asked, "tab")
-        self.session.param.watch(lambda *_: self._show_soon(), "version")
         self.page.param.watch(self._themed, "dark_theme")
         self.session.dark = bool(self.page.dark_theme)
         self._show()
@@ -99,10 +96,8 @@ class Shell:
             self._show_soon()
 
     def _show(self) -> None:
-        some = bool(self.session.runs)
-        self._empty.visible, self.strip.visible = not some, some
         for name, tab in self.tabs.items():
-            if some and name == self.session.tab:
+            if name == self.session.tab:
                 tab.show()
             else:
                 tab.hide()
@@ -117,15 +112,6 @@ def _theme(dark: bool) -> dict[str, Any]:
         "typography": {"button": {"textTransform": "none"}},
         "chart_style": "standard",
     }
-
-
-def empty_text(session: Session) -> str:
-    """What to do where there is no run."""
-    return (
-        f"### No runs yet in `{session.store.root}`\n\n"
-        "`make report` trains and measures the networks of the demo study (a few minutes on two cores); "
-        "then press *Read the folder again*. Runs kept elsewhere: `EQVIZ_RUNS=/path/to/runs make dashboard`."
-    )
 
 
 def build(root: Path | str = "runs") -> pmui.Page:

@@ -11,6 +11,7 @@ from eqviz.dash import library
 from eqviz.dash.components import RunChips
 from eqviz.dash.picker import KINDS, pick
 from eqviz.dash.session import Session
+from eqviz.dash.variants import is_original
 from eqviz.errors import EqvizError
 
 _SMALL: dict[str, Any] = {"sizing_mode": "stretch_width", "size": "small", "margin": (4, 10)}
@@ -59,7 +60,7 @@ class Sidebar(pn.viewable.Viewer):
             items=[
                 {
                     "id": run.id, "label": run.id, "note": run.symmetry, "colour": colours[run.id],
-                    "problem": run.problem or "",
+                    "hollow": run.problem is None and is_original(run), "problem": run.problem or "",
                 }
                 for run in session.listed()
             ],

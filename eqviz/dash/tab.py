@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import panel as pn
 
 import eqviz.dash.tabs
+from eqviz.dash.cards import notice
 from eqviz.dash.jobs import Latest
 from eqviz.dash.session import Session
 
@@ -21,11 +22,13 @@ class Tab:
         title: shown on the tab.
         order: tabs are sorted by this number.
         depends: session parameters whose change calls :meth:`refresh`.
+        needs_runs: without a run in the folder the page says how to get one, and nothing is built.
     """
 
     title: ClassVar[str] = ""
     order: ClassVar[int] = 100
     depends: ClassVar[tuple[str, ...]] = ("chosen", "version", "dark")
+    needs_runs: ClassVar[bool] = True
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -56,8 +59,6 @@ class Tab:
         """The tab has been opened."""
         self.visible = True
         if not self._built:
-            self._built = True
-            self.build()
             self.changed = set(self.depends)
         if self.changed:
             self._update()
@@ -98,6 +99,14 @@ class Tab:
     def _update(self) -> None:
         if not self.visible or not self.changed:
             return
+        if self.needs_runs and not self.session.runs:
+            self._parts = [notice(empty_text(self.session))]
+            self._place()
+            return
+        if not self._built:
+            self._built = True
+            self.build()
+            self.changed = set(self.depends)
         changed, self.changed = self.changed, set()
         self._parts = self.refresh(changed)
         self._place()
@@ -107,6 +116,15 @@ class Tab:
         if [id(part) for part in self._placed] != [id(part) for part in self._parts]:
             self._placed = list(self._parts)
             self.layout[:] = self._parts
+
+
+def empty_text(session: Session) -> str:
+    """What to do where there is no run."""
+    return (
+        f"### No runs yet in `{session.store.root}`\n\n"
+        "`make report` trains and measures the networks of the demo study (a few minutes on two cores); "
+        "then press *Read the folder again*. Runs kept elsewhere: `EQVIZ_RUNS=/path/to/runs make dashboard`."
+    )
 
 
 def tab_classes() -> dict[str, type[Tab]]:

@@ -23,6 +23,8 @@ from eqviz.groups.unitary import SpecialUnitaryGroup, UnitaryIrrep
 from eqviz.plots import orbits
 
 MAX_SLIDERS = 24
+_STEP = 0.1  # rad or rapidity, of the player
+_FRAME_SECONDS = 0.3
 
 
 class Turning:
@@ -37,21 +39,25 @@ class Turning:
         self.which = pmui.Select(label="vector of", width=200, **small)
         self.start = pmui.Select(label="start at", width=130, **small)
         self.reset = pmui.Button(label="All to zero", variant="text", **small)
+        self.play = pmui.Toggle(label="Play", icon="play_arrow", value=False, size="small", margin=(4, 8))
         self.sliders: list[Any] = []
         self._knobs = pn.FlexBox(sizing_mode="stretch_width", margin=0, gap="0 14px")
         self._problem = pn.Column(sizing_mode="stretch_width", margin=0)
         self._cards = row_of(self.components, self.path)
-        self._chooser = pn.Row(self.which, self.start, self.reset, margin=0)
+        self._chooser = pn.Row(self.which, self.start, self.reset, self.play, margin=0)
         wide: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": 0}
         self.body = pn.Column(self._chooser, self._knobs, self._problem, self._cards, **wide)
         self._models: dict[str, Any] = {}
         self._shape: tuple[Any, ...] = ()
         self._group = ""
         self._quiet = False
+        self._last = 0
+        self._timer: Any = None
         self._soon = Latest(self._turned)
         self.which.param.watch(self._chosen, "value")
-        self.start.param.watch(lambda _: self._move(), "value")
+        self.start.param.watch(lambda _: self._move(self._last), "value")
         self.reset.on_click(lambda _: self._to_zero())
+        self.play.param.watch(self._played, "value")
 
     def show(self) -> None:
         """Follow the session's group and irreps; draws everything anew."""
@@ -66,13 +72,15 @@ class Turning:
             return
         self._quiet = True
         try:
+            default = session.vector if not self._group else self.which.value
             if self._group != session.symmetry:
+                if self._group:  # what the address says belongs to the first group
+                    session.param.update(turn=[], start="", vector="first")
+                    default = "first"
                 self._group = session.symmetry
                 self._make_sliders(found)
-                # translations move points, not irreps
-                default = "defining" if isinstance(found, AffineGroup) else "first"
-            else:
-                default = self.which.value
+                if isinstance(found, AffineGroup):  # translations move points, not irreps
+                    default = "defining"
             names = {f"first irrep: {catalogue.irrep_name(self._group, session.first)}": "first"}
             names |= {f"second irrep: {catalogue.irrep_name(self._group, session.second)}": "second"}
             names |= {f"defining: {found.defining.name}": "defining"}
@@ -126,8 +134,12 @@ class Turning:
                 value = 1.0 if name == first else 0.0
                 slider = pmui.FloatSlider(label=name, start=-end, end=end, step=0.02, value=value, **style)
                 self.sliders.append(slider)
-        for slider in self.sliders:
-            slider.param.watch(lambda _: self._move(), "value")
+        if len(self.session.turn) == len(self.sliders):
+            for slider, value in zip(self.sliders, self.session.turn):
+                slider.value = type(slider.value)(min(max(value, slider.start), slider.end))
+        for place, slider in enumerate(self.sliders):
+            slider.param.watch(lambda _, place=place: self._move(place), "value")
+        self._last = next((i for i, slider in enumerate(self.sliders) if slider.value), 0)
         self._knobs[:] = self.sliders
 
     def _offer_starts(self) -> None:
@@ -139,7 +151,7 @@ class Turning:
         options = [*names, MIXED] if len(names) > 1 else names
         if self.start.options != options:
             self.start.options = options
-            self.start.value = names[0]
+            self.start.value = self.session.start if self.session.start in options else names[0]
 
     def _chosen(self, event: Any) -> None:
         if not self._quiet:
@@ -148,7 +160,7 @@ class Turning:
                 self._offer_starts()
             finally:
                 self._quiet = False
-            self._move()
+            self._move(self._last)
 
     def _to_zero(self) -> None:
         self._quiet = True
@@ -157,9 +169,32 @@ class Turning:
         self._quiet = False
         self._soon()
 
-    def _move(self) -> None:
+    def _move(self, place: int) -> None:
         if not self._quiet:
+            self._last = place
             self._soon()
+
+    def stop(self) -> None:
+        """End the player."""
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+        if self.play.value:
+            self.play.value = False
+
+    def _played(self, event: Any) -> None:
+        if event.new and self._timer is None:
+            self._timer = pn.state.add_periodic_callback(self._advance, period=int(1000 * _FRAME_SECONDS))
+        elif not event.new:
+            self.stop()
+
+    def _advance(self) -> None:
+        """One step of the slider that was moved last, from its end back to its start."""
+        if self.sliders and self._knobs.visible:
+            slider = self.sliders[self._last]
+            step = slider.step if isinstance(slider.value, int) else _STEP
+            value = slider.value + step
+            slider.value = slider.start if value > slider.end + 1e-9 else value
 
     def _turned(self) -> None:
         if not self._group:
@@ -187,6 +222,8 @@ class Turning:
             orbits.replace_path(self._models["path"], drawn.path, drawn.here, labels, drawn.background)
             orbits.replace_matrix(self._models["matrix"], drawn.matrix)
         self._tell(representation, drawn, element)
+        values = [round(slider.value, 4) for slider in self.sliders]
+        self.session.param.update(vector=self.which.value, start=self.start.value, turn=values)
 
     def _draw(self, drawn: Drawn, continuous: bool) -> None:
         dark, group = self.session.dark, catalogue.symmetry(self._group).name

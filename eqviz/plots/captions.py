@@ -42,9 +42,12 @@ def learning(n_train: int, n_val: int) -> str:
 def deviation(n_jets: int, axis: str, dtype: str, moved: bool) -> str:
     """Caption of the deviation under boosts."""
     frame = "moved with the jet" if moved else "fixed in the lab"
+    along = (
+        " Transverse momenta and angles about the jet cannot notice a boost along z." if axis == "z" else ""
+    )
     return (
         f"Median over {jets(n_jets)} boosted {_AXES.get(axis, axis)}, networks in {dtype}, reference vectors "
-        f"{frame}; bands hold 95 % of the jets, dash-dotted lines are one rounding step."
+        f"{frame}; bands hold 95 % of the jets, dash-dotted lines are one rounding step.{along}"
     )
 
 

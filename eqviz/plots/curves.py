@@ -25,6 +25,7 @@ QUANTITIES: dict[str, tuple[tuple[str, ...], str]] = {
     "memory": (("memory_mb",), "peak memory [MB]"),
     "learning_rate": (("learning_rate",), "learning rate"),
 }
+_MARKERS = 9  # along a ROC
 
 
 def roc(
@@ -42,7 +43,7 @@ def roc(
     )
     elements: list[hv.Element] = [chance]
     for curve in curves:
-        elements += draw(curve, EPS_S, EPS_B, dark=dark)
+        elements += draw(curve, EPS_S, EPS_B, dark=dark, markers=_MARKERS)
     elements += _working_points(curves, working_point, EPS_B, dark)
     shared = options("ROC", EPS_S.label, EPS_B.label, dark=dark, xlim=(0, 1.005), ylim=(0, 1.005))
     return overlay(elements, **{**shared, **more})
@@ -61,7 +62,7 @@ def inverse_roc(
     """
     elements: list[hv.Element] = []
     for curve in curves:
-        elements += draw(curve, EPS_S, REJECTION, log_y=True, dark=dark)
+        elements += draw(curve, EPS_S, REJECTION, log_y=True, dark=dark, markers=_MARKERS)
     elements += _working_points(curves, working_point, REJECTION, dark)
     limits = span(curves, "y", log=True)
     shared = options("Inverse ROC", EPS_S.label, REJECTION.label, dark=dark, logy=True, xlim=(0, 1.005))
@@ -85,9 +86,7 @@ def _working_points(
         names = [y, hv.Dimension("low", label="band from"), hv.Dimension("high", label="band to")]
         values = tuple(columns[name][row : row + 1] for name in ("x", "y", "low", "high"))
         point = hv.Scatter(values, EPS_S, names, label=curve.tag.label)
-        elements.append(
-            point.opts(color=curve.tag.colour(dark), marker=curve.tag.marker, size=11, tools=["hover"])
-        )
+        elements.append(point.opts(**curve.tag.point(dark), size=12, tools=["hover"]))
     return elements
 
 

@@ -155,9 +155,7 @@ def before_after(
     for tag, before, after in groups:
         columns = before_after_columns(before, after, jets, size)
         points = hv.Scatter(columns, x, [y, exact, number], label=tag.label)
-        elements.append(
-            points.opts(color=tag.colour(dark), marker=tag.marker, size=6, alpha=0.65, tools=["hover"])
-        )
+        elements.append(points.opts(**tag.point(dark), size=6, alpha=0.65, tools=["hover"]))
     shared = options("Answer before and after", x.label, y.label, dark=dark)
     square = {"xlim": (-1.02 * size, 1.02 * size), "ylim": (-1.02 * size, 1.02 * size)}
     return overlay(elements, **{**shared, **square, **more})

@@ -157,7 +157,7 @@ def landscape(networks: Sequence[Network], *, dark: bool = False, **more: Any) -
             bar = hv.ErrorBars([(x, y, min(error, 0.9 * y), error)], PARAMETERS, [REJECTION, "minus", "plus"])
             elements.append(bar.opts(color=colour, upper_head=None, lower_head=None, line_width=1.2))
         row = [(x, y, network.error if network.error else np.nan, network.tag.label, network.source)]
-        fill = 0.0 if network.published else 0.95
+        fill = 0.0 if network.published or network.tag.hollow else 0.95
         point = hv.Scatter(row, PARAMETERS, dimensions)
         elements.append(
             point.opts(

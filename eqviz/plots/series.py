@@ -73,7 +73,8 @@ def draw(
 
     Args:
         x, y: dimensions with labels and units (shown on hover).
-        markers: how many markers to draw along the curve; 0 for none, -1 for one at every point.
+        markers: how many markers to draw along the curve; 0 for none, -1 for one at every point. The line
+            answers to the mouse where only some of its points are marked.
         width: of the line, in pixels.
     """
     tag, colour = series.tag, series.tag.colour(dark)
@@ -85,12 +86,13 @@ def draw(
         band = hv.Area((columns["x"], columns["low"], columns["high"]), x, [low, high])
         elements.append(band.opts(color=colour, alpha=0.18, line_alpha=0, show_legend=False))
     curve = hv.Curve(data, x, [y, low, high] if series.has_band else [y], label=tag.label)
-    hover = [] if markers else ["hover"]
+    every = markers < 0
+    hover = [] if every else ["hover"]
     elements.append(curve.opts(color=colour, line_width=width, line_dash=tag.dash, tools=hover))
     if markers and len(columns["x"]):
         points = hv.Scatter(data, x, [y, low, high] if series.has_band else [y], label=tag.label)
         points = points.iloc[_every(len(columns["x"]), markers)]
-        elements.append(points.opts(color=colour, marker=tag.marker, size=8, tools=["hover"]))
+        elements.append(points.opts(**tag.point(dark), size=8, tools=["hover"] if every else []))
     return elements
 
 

@@ -1,7 +1,8 @@
 """The visual language, defined once: colour = symmetry group, marker = architecture, line style = variant.
 
 The palette is Okabe and Ito's (readable with every common colour vision deficiency), with a second set of
-the same hues for dark backgrounds. Runs that share group and architecture get shades of one colour.
+the same hues for dark backgrounds. Runs that share a group get shades of its colour; faithful originals have
+hollow markers.
 """
 
 from __future__ import annotations
@@ -33,6 +34,21 @@ GROUP_COLOURS: dict[str, tuple[str, str]] = {  # family: (on light, on dark)
     "SO(2,4)": ("#00737F", "#35B8C4"),
     "simple": ("#9B1B4D", "#F0719C"),
 }
+# Shades of runs that share a group, the most different first. Chosen in OKLab: 0.07 or more away from each
+# other and from every other group's colours (blue made lighter would be the sky blue of permutations).
+GROUP_SHADES: dict[str, tuple[tuple[str, str, str], tuple[str, str, str]]] = {  # family: (on light, on dark)
+    "none": (("#4D4A44", "#C4C4C4", "#A4A4A4"), ("#6C6863", "#C7C4BD", "#8C8982")),
+    "S_n": (("#345976", "#7BD1F8", "#10465B"), ("#5B8190", "#BDE6F6", "#6A9AB0")),
+    "C_n": (("#7B5E20", "#BB995E", "#D8B97C"), ("#776021", "#FDD66C", "#977920")),
+    "D_n": (("#521800", "#FDB399", "#764014"), ("#A3461B", "#FFBC9E", "#AE7353")),
+    "SO(2)": (("#5B0348", "#F79ADA", "#A6518E"), ("#904D6C", "#FDCDEE", "#B26A9E")),
+    "SO(3)": (("#013B22", "#71B690", "#2BDFB6"), ("#006F53", "#68FEBC", "#2E996C")),
+    "SO+(1,3)": (("#00314E", "#568FBD", "#064981"), ("#0B73C9", "#6CAEFF", "#3F638A")),
+    "broken Lorentz": (("#3C2A03", "#A18C66", "#533B01"), ("#BC7D1D", "#F3DBB0", "#DAB383")),
+    "SU(N)": (("#3B007D", "#AE93FD", "#8965DC"), ("#6C4CBC", "#80689A", "#9367D8")),
+    "SO(2,4)": (("#91BDC6", "#0D919C", "#5CA6AD"), ("#24767D", "#61F8FB", "#34D6DA")),
+    "simple": (("#6A2E46", "#FC899B", "#CA3059"), ("#BD2758", "#B25B6E", "#E04C74")),
+}
 ARCHITECTURE_MARKERS: dict[str, str] = {
     "lorentznet": "circle",
     "pfn": "square",
@@ -41,6 +57,7 @@ ARCHITECTURE_MARKERS: dict[str, str] = {
     "cnn": "hex",
     "lgn": "triangle",
     "pelican": "inverted_triangle",
+    "nanopelican": "asterisk",
     "particlenet": "star",
     "part": "plus",
     "lgatr": "triangle_pin",
@@ -78,12 +95,22 @@ class Tag:
 
     def colour(self, dark: bool = False) -> str:
         """Hex colour of the symmetry group, shaded for the ``shade``-th run that shares it."""
-        return shaded(group_colour(self.symmetry, dark), self.shade)
+        return group_colour(self.symmetry, dark, self.shade)
 
     @property
     def marker(self) -> str:
         """Bokeh marker of the architecture."""
         return architecture_marker(self.architecture)
+
+    def point(self, dark: bool = False) -> dict[str, Any]:
+        """HoloViews options of its points: colour and marker, hollow for a faithful original."""
+        style: dict[str, Any] = {"color": self.colour(dark), "marker": self.marker}
+        return {**style, "fill_color": PAPER[dark], "line_width": 1.6} if self.hollow else style
+
+    @property
+    def hollow(self) -> bool:
+        """Whether points are drawn hollow: the network is a faithful original, its lines are dotted."""
+        return self.variant == "original"
 
     @property
     def dash(self) -> str:
@@ -93,34 +120,44 @@ class Tag:
         return VARIANT_DASHES[self.variant]
 
 
-def group_colour(symmetry: str, dark: bool = False) -> str:
+def group_colour(symmetry: str, dark: bool = False, shade: int = 0) -> str:
     """Colour of a symmetry group by name (``"none"``, ``"S_n"``, ``"D4"``, ``"SO+(1,3)"`` ...).
 
     C_n and D_n run from orange to vermilion with growing n; SU(2) has the colour of rotations, SU(N) violet,
     the conformal group teal, other simple algebras ruby, a semi-direct product that of its linear part; a
-    name of the form ``"A x B"`` has A's colour; anything else is drawn in the colour of text.
+    name of the form ``"A x B"`` has A's colour; anything else is drawn in the colour of text. ``shade``
+    from 1 to 3 gives other shades of the same hue, for runs that share the group.
     """
     name = re.split(r"\s*[x×]\s*", symmetry.strip())[0]
     if name in GROUP_COLOURS:
-        return GROUP_COLOURS[name][dark]
+        return _family_colour(name, dark, shade)
     if "broken" in name.lower():
-        return GROUP_COLOURS["broken Lorentz"][dark]
+        return _family_colour("broken Lorentz", dark, shade)
     if _LORENTZ.match(name):
-        return GROUP_COLOURS["SO+(1,3)"][dark]
+        return _family_colour("SO+(1,3)", dark, shade)
     if planar := _PLANAR.match(name):
         order = int(planar[2]) * (2 if planar[1] == "D" else 1)
         fraction = min(1.0, max(0.0, (log2(max(order, 1)) - 1) / 3))
-        return mix(GROUP_COLOURS["C_n"][dark], GROUP_COLOURS["D_n"][dark], fraction)
+        return mix(_family_colour("C_n", dark, shade), _family_colour("D_n", dark, shade), fraction)
     family = next((family for pattern, family in _FAMILIES if pattern.match(name)), "")
-    return GROUP_COLOURS[family][dark] if family else INK[dark]
+    if family:
+        return _family_colour(family, dark, shade)
+    return mix(INK[dark], PAPER[dark], 0.2 * (shade % 4))
+
+
+def _family_colour(family: str, dark: bool, shade: int) -> str:
+    return (GROUP_COLOURS[family][dark], *GROUP_SHADES[family][dark])[shade % 4]
 
 
 def architecture_marker(architecture: str) -> str:
-    """Bokeh marker of an architecture; one without its own gets a spare that depends on its name only."""
+    """Bokeh marker of an architecture; one without its own gets a spare that depends on its name only.
+
+    A faithful original (``"lgn-original"``) has the marker of the architecture that it is an original of.
+    """
     if not architecture:
         return "circle"
-    spare = SPARE_MARKERS[sum(map(ord, architecture)) % len(SPARE_MARKERS)]
-    return ARCHITECTURE_MARKERS.get(architecture.lower(), spare)
+    name = architecture.lower().removesuffix("-original")
+    return ARCHITECTURE_MARKERS.get(name, SPARE_MARKERS[sum(map(ord, name)) % len(SPARE_MARKERS)])
 
 
 def mix(first: str, second: str, fraction: float) -> str:
@@ -129,18 +166,12 @@ def mix(first: str, second: str, fraction: float) -> str:
     return "#" + "".join(f"{round(a + (b - a) * fraction):02X}" for a, b in pairs)
 
 
-def shaded(colour: str, shade: int) -> str:
-    """The ``shade``-th shade of one hue: itself, lighter, darker, lightest."""
-    target, amount = (("#FFFFFF", 0.0), ("#FFFFFF", 0.42), ("#000000", 0.38), ("#FFFFFF", 0.68))[shade % 4]
-    return mix(colour, target, amount)
-
-
 def shade_repeats(tags: Sequence[Tag]) -> list[Tag]:
-    """The same tags with the shades set so that equal group, architecture and variant stay apart."""
-    seen: dict[tuple[str, str, str], int] = {}
+    """The same tags with the shades set so that runs of equal group and variant stay apart."""
+    seen: dict[tuple[str, str], int] = {}
     out = []
     for tag in tags:
-        key = (tag.symmetry, tag.architecture, tag.variant)
+        key = (group_colour(tag.symmetry), tag.variant)
         out.append(replace(tag, shade=seen.get(key, 0)))
         seen[key] = seen.get(key, 0) + 1
     return out
@@ -189,6 +220,7 @@ def theme_hook(dark: bool) -> Callable[[Any, Any], None]:
             legend.label_text_color = ink
             legend.background_fill_alpha = legend.border_line_alpha = 0
             legend.padding, legend.margin, legend.spacing = 2, 0, 14
+            legend.glyph_width = 46  # dashes and dots must show on both sides of the marker
         figure.toolbar.logo = None
         figure.toolbar.autohide = True
         figure.toolbar_inner = True

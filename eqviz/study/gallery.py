@@ -28,10 +28,7 @@ _SEEDS = "Lines are medians over seeds, bands the envelope over seeds. "
 def figures(configurations: Sequence[Configuration]) -> dict[str, str]:
     """HTML of each figure by name: boosts, roc, size, learning; what has no data is left out."""
     shown = [c for c in configurations if c.sound]
-    # The second of one colour is darker, not lighter: light Lorentz blue looks like the blue of S_n.
-    shades = {1: 2, 2: 1}
-    tags = [replace(tag, shade=shades.get(tag.shade, tag.shade)) for tag in shade_repeats(_tags(shown))]
-    tagged = list(zip(shown, tags))
+    tagged = list(zip(shown, shade_repeats(_tags(shown))))
     makers: dict[str, Callable[[Sequence[tuple[Configuration, Tag]]], str]] = {
         "boosts": _boosts,
         "roc": _roc,

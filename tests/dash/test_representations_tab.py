@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -234,6 +235,48 @@ def test_a_slider_moves_the_figures_that_are_there(tab: View) -> None:
     assert np.allclose([dot["x"][0], dot["y"][0]], [expected[3, 0], expected[0, 0]])
     assert figures["components"].select_one({"name": "at"}).location == pytest.approx(1.5)
     assert "E² − p² stays at 1" in turning.components.caption
+
+
+def test_the_address_holds_the_sliders(tab: View) -> None:
+    choose(tab, "SO+(1,3)")
+    turning = tab._turning
+    turning.which.value = "defining"
+    turning.start.value = turning.start.options[2]
+    turning.sliders[4].value = 0.5
+    state = {name: getattr(tab.session, name) for name in ("vector", "start", "turn")}
+    assert state["turn"][4] == 0.5
+    again = View(
+        Session(tab.session.store.root, symmetry="SO+(1,3)", first="(1/2, 1/2)", second="(1, 0)", **state)
+    )
+    again.show()
+    assert again._turning.coefficients() == turning.coefficients()
+    assert (again._turning.which.value, again._turning.start.value) == ("defining", state["start"])
+    again._typed("symmetry", SimpleNamespace(new="SU(2)"))  # another group starts anew
+    assert len(again.session.turn) == 3 and again.session.start in again._turning.start.options
+    again.close()
+    for wrong in ([1.0], [99.0] * 6):
+        other = View(
+            Session(tab.session.store.root, symmetry="SO+(1,3)", first="(1, 0)", second="(1, 0)", turn=wrong)
+        )
+        other.show()
+        assert max(map(abs, other._turning.coefficients())) <= 3.14
+        other.close()
+
+
+def test_play_steps_the_slider_that_was_moved_last(tab: View) -> None:
+    choose(tab, "SO+(1,3)")
+    turning = tab._turning
+    turning._to_zero()
+    turning.sliders[1].value = 3.1
+    values = []
+    for _ in range(3):
+        turning._advance()
+        values.append(turning.coefficients()[1])
+    assert values == pytest.approx([-3.14, -3.04, -2.94])
+    choose(tab, "D_4")
+    tab._turning.sliders[0].value = 7
+    tab._turning._advance()
+    assert tab._turning.sliders[0].value == 0
 
 
 def test_translations_move_points(tab: View) -> None:

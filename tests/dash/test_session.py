@@ -9,7 +9,8 @@ from helpers import make_run
 
 from eqviz.dash.picker import KINDS, pick
 from eqviz.dash.readings import boost_deviation, invariance_rows, roc_series, scores, with_error
-from eqviz.dash.session import ADDRESS, GAMMAS, Session, has_stable_form, is_original, nearest_gamma
+from eqviz.dash.session import ADDRESS, GAMMAS, Session, nearest_gamma
+from eqviz.dash.variants import has_stable_form, is_original
 from eqviz.errors import DataError
 
 
@@ -68,6 +69,11 @@ def test_originals_keep_their_arithmetic(store: Path) -> None:
     )  # fmt: skip
     session.toggle("lorentznet-published")
     assert len(session.boosted_networks()) == 3  # chosen and asked for: shown once
+    session.param.update(original=False, stable=True)
+    chosen = session.boosted_networks()[-1]
+    assert (chosen.tag, chosen.stable) == (last.tag, False)  # an original by itself is drawn as one too
+    assert session.networks()[-1].tag == last.tag
+    assert last.run.config["model"]["params"] == {}  # what the run was asked for does not say so
     assert is_original(last.run)
     assert has_stable_form(last.run)
 

@@ -14,8 +14,8 @@ from eqviz.dash.components import FigureCard
 from eqviz.dash.repeat import boost_code, figure_code, jet_code, repeat_run
 from eqviz.dash.scans import ANSWERS
 from eqviz.dash.session import GAMMAS, Session
-from eqviz.dash.shell import Shell, empty_text
-from eqviz.dash.tab import tab_classes
+from eqviz.dash.shell import Shell
+from eqviz.dash.tab import empty_text, tab_classes
 
 TABS = tab_classes()
 
@@ -195,13 +195,18 @@ def test_runs_repeat_with_their_parameters(tmp_path: Path) -> None:
 
 def test_empty_store_says_what_to_run(tmp_path: Path) -> None:
     shell = Shell(tmp_path / "nothing")
-    assert shell._empty.visible
-    assert not shell.strip.visible
     assert "make report" in empty_text(shell.session)
+    for name, tab in shell.tabs.items():
+        shell.session.tab = name
+        texts = [str(getattr(part, "object", "")) for part in tab.layout.select()]
+        notices = [text for text in texts if "No runs yet" in text]
+        cards = tab.layout.select(FigureCard)
+        assert (bool(notices), bool(cards)) == (tab.needs_runs, not tab.needs_runs), name
+    assert not shell.tabs["representations"].needs_runs
+    shell.session.tab = "overview"
     make_run(tmp_path / "nothing", "first")
     shell.session.reload()
-    assert not shell._empty.visible
-    assert shell.strip.visible
+    assert shell.tabs["overview"].layout.select(FigureCard)
     shell.close()
 
 

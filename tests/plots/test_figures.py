@@ -15,7 +15,7 @@ from eqviz.plots import captions, curves, invariance, jets, live, scores
 from eqviz.plots.export import to_csv
 from eqviz.plots.rotation import project
 from eqviz.plots.series import Series
-from eqviz.plots.style import GROUP_COLOURS, Tag
+from eqviz.plots.style import GROUP_COLOURS, PAPER, Tag
 
 LORENTZ = Tag("LorentzNet", "SO+(1,3)", "lorentznet")
 PFN = Tag("PFN", "S_n", "pfn", variant="naive")
@@ -53,7 +53,7 @@ def test_infinite_rejection_is_left_open() -> None:
     figure = hv.render(curves.inverse_roc([Series(PFN, eps, rejection)], 0.1))
     drawn = [s.data["rejection"] for s in sources(figure, "rejection")]
     assert all(np.isfinite(values).all() for values in drawn)
-    assert [len(values) for values in drawn] == [8]  # and no marker at 0.1, where there is no number
+    assert [len(values) for values in drawn] == [8, 8]  # line and markers; no working point at 0.1
 
 
 def test_lines_say_what_they_are() -> None:
@@ -67,6 +67,16 @@ def test_lines_say_what_they_are() -> None:
     assert (6,) in dashes or "dashed" in dashes
     assert {g.line_color for g in lines} >= {GROUP_COLOURS["S_n"][0], GROUP_COLOURS["SO+(1,3)"][0]}
     assert figure.legend[0].items[0].label["value"] == "PFN"
+    assert figure.legend[0].glyph_width > 2 * (6 + 6) + 8  # a dash, a gap and the marker show in the legend
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_originals_are_dotted_and_hollow(dark: bool) -> None:
+    tag = Tag("as published", "SO+(1,3)", "lorentznet", "original")
+    figure = hv.render(invariance.deviation([Series(tag, [1, 10], [1e-8, 1e-3])], dark=dark))
+    drawn = [r.glyph for r in glyphs(figure) if "deviation" in r.data_source.data]
+    assert [g.line_dash for g in drawn if hasattr(g, "line_width") and not hasattr(g, "marker")] == [[2, 4]]
+    assert [g.fill_color for g in drawn if hasattr(g, "marker")] == [PAPER[dark]]
 
 
 def test_fonts_are_legible() -> None:

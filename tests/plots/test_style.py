@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from itertools import combinations
+
+import numpy as np
 import pytest
 
 from eqviz.errors import UnknownNameError
@@ -67,7 +70,49 @@ def test_markers_and_dashes() -> None:
         _ = Tag("a", variant="clever").dash
 
 
+def test_originals_have_the_marker_of_their_architecture_hollow() -> None:
+    assert architecture_marker("lgn-original") == architecture_marker("lgn")
+    assert Tag("a", "SO+(1,3)", "lgn", "original").point()["fill_color"] == PAPER[False]
+    assert "fill_color" not in Tag("a", "SO+(1,3)", "lgn", "naive").point()
+
+
 def test_equal_runs_get_shades() -> None:
-    tags = shade_repeats([Tag("a", "S_n", "pfn"), Tag("b", "S_n", "pfn"), Tag("c", "none", "pfn")])
+    tags = shade_repeats([Tag("a", "S_n", "pfn"), Tag("b", "S_n", "efn"), Tag("c", "none", "pfn")])
     assert [tag.shade for tag in tags] == [0, 1, 0]
     assert len({tag.colour() for tag in tags}) == 3
+    group = shade_repeats([Tag(str(i), "SO+(1,3)", "lorentznet") for i in range(4)])
+    assert len({tag.colour() for tag in group}) == 4
+
+
+def oklab(colour: str) -> np.ndarray:
+    """Coordinates in which equal distances look equally different (Ottosson 2020)."""
+    parts = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    cones = np.array(
+        [
+            [0.4122214708, 0.5363325363, 0.0514459929],
+            [0.2119034982, 0.6806995451, 0.1073969566],
+            [0.0883024619, 0.2817188376, 0.6299787005],
+        ]
+    )
+    mixed = np.array(
+        [
+            [0.2104542553, 0.7936177850, -0.0040720468],
+            [1.9779984951, -2.4285922050, 0.4505937099],
+            [0.0259040371, 0.7827717662, -0.8086757660],
+        ]
+    )
+    return mixed @ np.cbrt(cones @ linear)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("family", GROUP_COLOURS)
+def test_shades_stay_in_the_family(family: str, dark: bool) -> None:
+    own = [oklab(group_colour(family, dark, shade)) for shade in range(4)]
+    for first, second in combinations(own, 2):
+        assert np.linalg.norm(first - second) > 0.05
+    others = [oklab(group_colour(other, dark)) for other in GROUP_COLOURS if other != family]
+    assert min(np.linalg.norm(shade - other) for shade in own[1:] for other in others) > 0.07
+    if family != "none":  # the same hue, give or take
+        hues = [np.arctan2(lab[2], lab[1]) for lab in own]
+        assert max(abs(np.angle(np.exp(1j * (hue - hues[0])))) for hue in hues) < 0.3

@@ -158,3 +158,7 @@ def test_empty_store(watched, serve) -> None:
     page.get_by_text("No runs yet in").wait_for()
     assert page.get_by_text("make report").is_visible()
     assert page.locator("section.card").count() == 0
+    page.get_by_role("tab", name="Representations").click()  # needs no run
+    card(page, "The product decomposed").locator("tr[data-row]").first.wait_for()
+    page.get_by_role("tab", name="Boosts").click()
+    page.get_by_text("No runs yet in").wait_for()

@@ -57,7 +57,7 @@ class FigureCard(JSComponent):
 class RunChips(JSComponent):
     """Runs as coloured chips; a click calls ``on_toggle`` with the run's name."""
 
-    items = param.List(doc="Dicts with id, label, note, colour, problem.")
+    items = param.List(doc="Dicts with id, label, note, colour, hollow, problem.")
     chosen = param.List(doc="Names of the chosen runs.")
 
     _esm = (_HERE / "chips.js").read_text()
@@ -75,7 +75,7 @@ class DataTable(JSComponent):
     """A table sorted by a click on a column; ``on_row`` is called with the id of a clicked row."""
 
     columns = param.List(doc="Dicts with key, title and optionally unit, hint, kind ('text').")
-    rows = param.List(doc="Dicts with id, cells {key: {text, value, best, hint}}, colour, on.")
+    rows = param.List(doc="Dicts with id, cells {key: {text, value, best, hint}}, colour, hollow, on.")
     clickable = param.Boolean(default=False, doc="Whether rows answer to clicks.")
 
     _esm = (_HERE / "table.js").read_text()

@@ -8,6 +8,7 @@ button:focus-visible { outline: 2px solid var(--panel-primary-color); outline-of
 button.on { background: color-mix(in srgb, var(--chip) 26%, transparent); font-weight: 600; }
 button.bad { border-style: dashed; opacity: .8; }
 .dot { width: 12px; height: 12px; flex: none; border-radius: 50%; background: var(--chip); }
+.hollow .dot { background: none; border: 2.5px dotted var(--chip); box-sizing: border-box; }
 .name { flex: 1; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .note { font-size: 12px; opacity: .7; flex: none; font-weight: 400; }
 .empty { font-size: 13px; opacity: .7; }
@@ -24,7 +25,7 @@ export function render({model, el}) {
     box.replaceChildren(...model.items.map((item) => {
       const chip = document.createElement("button")
       const on = model.chosen.includes(item.id)
-      chip.className = (on ? "on " : "") + (item.problem ? "bad" : "")
+      chip.className = (on ? "on " : "") + (item.problem ? "bad " : "") + (item.hollow ? "hollow" : "")
       chip.style.setProperty("--chip", item.colour)
       chip.setAttribute("aria-pressed", on)
       chip.dataset.run = item.id

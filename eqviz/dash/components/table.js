@@ -13,6 +13,7 @@ td .err { opacity: .65; }
 tr.click { cursor: pointer; }
 tr.click:hover td, tr.on td { background: color-mix(in srgb, var(--row, #888) 16%, transparent); }
 .dot { display: inline-block; width: 11px; height: 11px; border-radius: 50%; margin-right: 8px; background: var(--row); }
+.hollow .dot { background: none; border: 2.5px dotted var(--row); box-sizing: border-box; }
 .best { font-weight: 700; }
 `
 
@@ -71,6 +72,7 @@ export function render({model, el}) {
     const body = rows.map((row) => {
       const tr = document.createElement("tr")
       if (row.colour) { tr.style.setProperty("--row", row.colour) }
+      if (row.hollow) { tr.classList.add("hollow") }
       if (row.on) { tr.classList.add("on") }
       if (model.clickable) {
         tr.classList.add("click")

@@ -26,8 +26,9 @@ from eqviz.dash.jobs import Latest
 from eqviz.dash.picker import wish_of
 from eqviz.dash.repeat import boost_code, jet_code
 from eqviz.dash.scans import ANSWERS, Scanner, Wish, boosted, discriminants
-from eqviz.dash.session import GAMMAS, Network, Session, is_original
+from eqviz.dash.session import GAMMAS, Network, Session
 from eqviz.dash.tab import Tab
+from eqviz.dash.variants import is_original
 from eqviz.plots import captions, invariance, jets, live
 from eqviz.plots.series import Series
 

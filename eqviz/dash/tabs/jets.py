@@ -123,9 +123,9 @@ class View(Tab):
                     else f"{value:.4f}",
                     "value": value,
                 }
-            rows.append(
-                {"id": network.run.id, "cells": cells, "colour": network.tag.colour(self.session.dark)}
-            )
+            tag = network.tag
+            colour = tag.colour(self.session.dark)
+            rows.append({"id": network.run.id, "cells": cells, "colour": colour, "hollow": tag.hollow})
         self._scores.rows = rows
         same = [n for n in networks if library.data_name(n.run) == library.data_name(networks[0].run)]
         left = len(networks) - len(same)

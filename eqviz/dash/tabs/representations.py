@@ -43,6 +43,7 @@ class View(Tab):
     title: ClassVar[str] = "Representations"
     order: ClassVar[int] = 60
     depends: ClassVar[tuple[str, ...]] = ("symmetry", "first", "second", "dark")
+    needs_runs: ClassVar[bool] = False
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -118,8 +119,16 @@ class View(Tab):
         return [self._controls, self._body]
 
     def close(self) -> None:
-        """Stop the thread."""
+        """Stop the thread and the player."""
         self._aside.close()
+        if self._built:
+            self._turning.stop()
+
+    def hide(self) -> None:
+        """Nobody sees the player any more."""
+        super().hide()
+        if self._built:
+            self._turning.stop()
 
     # -- choices ------------------------------------------------------------------------------------------
 

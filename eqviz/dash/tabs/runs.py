@@ -16,6 +16,7 @@ from eqviz.dash.components import DataTable, FigureCard
 from eqviz.dash.repeat import figure_code, repeat_run
 from eqviz.dash.session import Network
 from eqviz.dash.tab import Tab
+from eqviz.dash.variants import is_original
 from eqviz.errors import EqvizError
 from eqviz.evaluation.run import Run
 from eqviz.plots import captions, curves, scores
@@ -242,7 +243,7 @@ def _row(run: Run, colour: str, on: bool) -> dict[str, Any]:
     for cell in cells.values():
         if isinstance(cell.get("value"), float) and not np.isfinite(cell["value"]):
             cell["value"] = 1e300 if cell["value"] > 0 else -1e300
-    return {"id": run.id, "cells": cells, "colour": colour, "on": on}
+    return {"id": run.id, "cells": cells, "colour": colour, "hollow": is_original(run), "on": on}
 
 
 def _problem(run: Run) -> pn.viewable.Viewable:
