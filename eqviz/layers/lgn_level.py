@@ -15,12 +15,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import log, sqrt
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from eqviz.groups.elements import Array
-from eqviz.layers.lgn_plan import mix_plan, square_plan
-from eqviz.layers.lorentz_basis import SCALAR, Label, dimension
+from eqviz.layers.lgn_plan import mix_plan, offsets
+from eqviz.layers.lorentz_basis import SCALAR, Label, dimension, square_couplings
 from eqviz.ops.lorentz_cg import ProductGroup, bell_aggregate, cg_mix, cg_products
 from eqviz.ops.pairs import PairLayout
 
@@ -134,19 +135,37 @@ class ScalarPerceptron(nn.Module):
 
 
 class Invariants(nn.Module):
-    """Scalars, and every invariant square of the other irreps."""
+    """Scalars, and every invariant square x.Q x of the other irreps."""
 
     def __init__(self, labels: Sequence[Label], parity: bool) -> None:
         super().__init__()
-        plan = square_plan(labels, [SCALAR], parity)
-        kept = [index for index, group in enumerate(plan.groups) if group.first[0] > 0]
-        self.groups = [plan.groups[index] for index in kept]
-        self._tables = FixedTables([plan.tables[index] for index in kept])
-        self.count = 1 + sum(len(plan.tables[index]) for index in kept)
+        where = offsets(labels)
+        forms = [
+            (where[label], form)
+            for label in labels
+            if label != SCALAR
+            for form in square_couplings(label, SCALAR, parity)[..., 0]
+        ]
+        rows = sum(len(form) for _, form in forms)
+        lowered, sums, row = np.zeros((rows, where[labels[-1]][1])), np.zeros((len(forms), rows)), 0
+        self.components: list[int] = []
+        for index, ((start, stop), form) in enumerate(forms):
+            lowered[row : row + len(form), start:stop] = form
+            sums[index, row : row + len(form)] = 1
+            self.components += range(start, stop)
+            row += len(form)
+        self._tables = FixedTables([lowered, sums])
+        self.count = 1 + len(forms)
+
+    def _index(self, x: Tensor) -> Tensor:
+        return torch.tensor(self.components, dtype=torch.int64, device=x.device)
 
     def forward(self, x: Tensor) -> Tensor:
         """(D, C, S) to (invariants, C, S), the scalars first."""
-        return torch.cat([x[:1], *cg_products(x, x, self.groups, self._tables.like(x))])
+        lowered, sums = self._tables.like(x)
+        flat = x.flatten(1)
+        squares = sums @ (flat.index_select(0, self._index(x)) * (lowered @ flat))
+        return torch.cat([x[:1], squares.view(len(sums), *x.shape[1:])])
 
 
 def name_of(label: Label) -> str:

@@ -21,7 +21,7 @@ from eqviz.models.published.lgn import LGNOriginal
 # A typical multiplicity: sums over particles are divided by this number, the same for all jets.
 NEIGHBOURS = 50.0
 # Tiles whose pairs, times the bells, fill a second-level cache.
-TILE_PAIRS = 16384
+TILE_PAIRS = 8192
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class LGNConfig:
             in the network's precision.
     """
 
-    channels: tuple[int, ...] = (4, 4, 4, 4)
+    channels: tuple[int, ...] = (4, 4, 5, 8)
     max_weight: int = 2
-    n_bells: int = 20
+    n_bells: int = 10
     n_classes: int = 2
     n_scalars: int = 0
     momenta_in: bool = True

@@ -25,7 +25,12 @@ def pair_inputs(layout):
         for tile in layout.tiles:
             dense = torch.rand(tile.jets, tile.size, tile.size, generator=generator).to(dtype)
             tile.pairs(norm)[:] = dense + dense.transpose(1, 2)
-        return x.requires_grad_(), norm, decay.square().requires_grad_(), weights.requires_grad_()
+        return (
+            x.requires_grad_(),
+            norm,
+            decay.square().requires_grad_(),
+            weights.requires_grad_(),
+        )
 
     return make
 
@@ -86,7 +91,8 @@ def test_products_are_the_reference(n_slots, widths):
     sizes = [(a[1] - a[0]) * (b[1] - b[0]) for a, b in PLAN]
     tables = [torch.randn(4, size, generator=generator, dtype=torch.float64) for size in sizes]
     results = [
-        everything(lambda x, y, b=b: cg_products(x, y, PLAN, tables, b), (x, y)) for b in ("tiled", "reference")
+        everything(lambda x, y, b=b: cg_products(x, y, PLAN, tables, b), (x, y))
+        for b in ("tiled", "reference")
     ]
     for ours, expected in zip(*results, strict=True):
         torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)

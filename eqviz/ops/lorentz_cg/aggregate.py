@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from eqviz.ops.lorentz_cg.scratch import scratch
 from eqviz.ops.pairs import PairLayout, Tile
 
 
@@ -15,37 +16,47 @@ def aggregate_tiled(
     x: Tensor, norm: Tensor, decay: Tensor, weights: Tensor, layout: PairLayout, n_plain: int
 ) -> tuple[Tensor, Tensor]:
     """As :func:`eqviz.ops.lorentz_cg.bell_aggregate`."""
-    return _Aggregate.apply(x, norm, decay, weights, layout, n_plain)
+    mask = layout.pair_mask
+    # 1 / (inf + c^2 0) = 0: excluded pairs need no second pass
+    one = torch.where(mask, 1.0, torch.inf).to(norm)
+    terms = torch.stack([torch.where(mask, norm, 0), one])
+    return _Aggregate.apply(x, terms, decay, weights, layout, n_plain)
 
 
 class _Aggregate(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, norm: Tensor, decay: Tensor, weights: Tensor, layout: PairLayout, n_plain: int
+        ctx: Any, x: Tensor, terms: Tensor, decay: Tensor, weights: Tensor, layout: PairLayout, n_plain: int
     ) -> Any:
         ctx.layout, ctx.n_plain = layout, n_plain
-        ctx.save_for_backward(x, norm, decay, weights)
-        bells = _Bells(norm, decay, weights, layout)
+        ctx.save_for_backward(x, terms, decay, weights)
+        bells = _Bells(terms, decay, weights, layout)
         plain, weighted = torch.zeros_like(x[:n_plain]), torch.zeros_like(x)
         for tile in layout.tiles:
             first, second = bells.functions(tile)
-            sender = _gathered(x, tile)
+            sender = _gathered("sender", x, tile)
+            sums = scratch("sums", x, *sender.shape)
+            _scatter(torch.bmm(sender, second, out=sums), weighted, tile)
             _scatter(sender[:, :n_plain] @ first, plain, tile)
-            _scatter(sender @ second, weighted, tile)
         return plain, weighted
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_plain: Tensor, d_weighted: Tensor) -> Any:
-        x, norm, decay, weights = ctx.saved_tensors
+        x, terms, decay, weights = ctx.saved_tensors
         n_plain = ctx.n_plain
-        bells = _Bells(norm, decay, weights, ctx.layout, gradients=True)
+        bells = _Bells(terms, decay, weights, ctx.layout, gradients=True)
         d_x = torch.zeros_like(x)
         for tile in ctx.layout.tiles:
             first, second = bells.functions(tile)
-            sender = _gathered(x, tile).transpose(1, 2)
-            to_plain, to_weighted = _gathered(d_plain, tile), _gathered(d_weighted, tile)
-            back = to_weighted @ second  # the functions are symmetric in each pair
+            sender = _gathered("sender", x, tile).transpose(1, 2)
+            to_plain, to_weighted = (
+                _gathered("to_plain", d_plain, tile),
+                _gathered("to_weighted", d_weighted, tile),
+            )
+            back = torch.bmm(
+                to_weighted, second, out=scratch("sums", x, *to_weighted.shape)
+            )  # the functions are symmetric in each pair
             back[:, :n_plain].baddbmm_(to_plain, first)
             _scatter(back, d_x, tile)
             torch.bmm(sender[..., :n_plain], to_plain, out=first)
@@ -58,17 +69,17 @@ class _Bells:
     """Scratch memory for the largest tile, and the functions f on one tile."""
 
     def __init__(
-        self, norm: Tensor, decay: Tensor, weights: Tensor, layout: PairLayout, gradients: bool = False
+        self, terms: Tensor, decay: Tensor, weights: Tensor, layout: PairLayout, gradients: bool = False
     ) -> None:
-        # 1 / (inf + c^2 0) = 0: excluded pairs need no second pass. The constant is a bell with c = 0.
-        self.norm = torch.where(layout.pair_mask, norm, 0)
-        self.one = torch.where(layout.pair_mask, 1.0, torch.inf).to(norm)
+        # the constant is a bell with c = 0
+        self.norm, self.one = terms
         self.decay = torch.cat([decay, decay.new_zeros(1)])[:, None]
         self.weights = weights.reshape(-1, weights.shape[-1])
         self.channels = weights.shape[1]
         largest = max((tile.jets * tile.size**2 for tile in layout.tiles), default=0)
         rows = len(self.decay), len(self.weights), len(self.decay) if gradients else 0
-        self.scratch = [norm.new_empty(count * largest) for count in rows]
+        names = ("bells", "functions", "d_bells")
+        self.scratch = [scratch(name, terms, count * largest) for name, count in zip(names, rows)]
         self.d_decay, self.d_weights = torch.zeros_like(self.decay), torch.zeros_like(self.weights)
 
     def _rows(self, index: int, count: int, tile: Tile) -> Tensor:
@@ -97,11 +108,12 @@ class _Bells:
         return self.d_decay[:-1, 0], self.d_weights.view(2, self.channels, -1)
 
 
-def _gathered(x: Tensor, tile: Tile) -> Tensor:
-    """The slots of a tile as matrices (C jets, D, size)."""
+def _gathered(name: str, x: Tensor, tile: Tile) -> Tensor:
+    """The slots of a tile as matrices (C jets, D, size), in scratch memory of that name."""
     part = x[..., tile.slot : tile.slot + tile.jets * tile.size]
     dense = part.unflatten(-1, (tile.jets, tile.size)).permute(1, 2, 0, 3)
-    return dense.reshape(x.shape[1] * tile.jets, x.shape[0], tile.size)
+    out = scratch(name, x, x.shape[1], tile.jets, x.shape[0], tile.size).copy_(dense)
+    return out.view(x.shape[1] * tile.jets, x.shape[0], tile.size)
 
 
 def _scatter(matrices: Tensor, out: Tensor, tile: Tile) -> None:

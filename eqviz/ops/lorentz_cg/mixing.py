@@ -9,11 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from eqviz.ops.lorentz_cg.products import ProductGroup
-
-# Slots worked on at once: the largest products of 512 slots and 4 channels are 0.7 MB in float32.
-CHUNK = 512
-GPU_CHUNK = 1 << 16
+from eqviz.ops.lorentz_cg.products import ProductGroup, outer, pieces, unfolded
+from eqviz.ops.lorentz_cg.scratch import scratch
 
 
 class MixPlan(NamedTuple):
@@ -62,13 +59,13 @@ class _Mix(torch.autograd.Function):
         tables, weights = rest[:n_tables], rest[n_tables:]
         order = torch.tensor(plan.order, device=x.device)
         out = x.new_empty(sum(size for size, _ in plan.outs), len(weights[0]), x.shape[2])
-        stacks = []
-        for piece in _pieces(x):
+        stacks, irreps = [], _irreps(plan, weights)
+        for piece in pieces(x):
             nodes = _Nodes(plan, tables, *(value[..., piece] for value in (x, plain, weighted, p4)))
-            stack = nodes.products()[order]
-            for rows, columns, weight in _irreps(plan, weights):
-                blocks = stack[columns].view(rows.stop - rows.start, weight.shape[1], -1)
-                out[rows, :, piece] = torch.bmm(weight.expand(len(blocks), -1, -1), blocks)
+            stack = nodes.products().index_select(0, order)
+            for rows, columns, weight in irreps:
+                blocks = stack[columns].view(len(weight), weight.shape[2], -1)
+                out[rows, :, piece] = torch.bmm(weight, blocks)
             stacks.append(stack)
         ctx.save_for_backward(x, plain, weighted, p4, order, *rest, *stacks)
         return out
@@ -77,38 +74,36 @@ class _Mix(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
         x, plain, weighted, p4, order, *rest = ctx.saved_tensors
-        plan, pieces = ctx.plan, _pieces(x)
+        plan = ctx.plan
         n_weights = len(plan.outs)
         tables, rest = rest[: ctx.n_tables], rest[ctx.n_tables :]
         weights, stacks = rest[:n_weights], rest[n_weights:]
         d_weights = [torch.zeros_like(weight) for weight in weights]
         grads = [torch.empty_like(value) for value in (x, plain, weighted)]
-        back = torch.empty_like(order)
+        irreps, back = _irreps(plan, weights), torch.empty_like(order)
         back[order] = torch.arange(len(order), device=order.device)
-        for piece, stack in zip(pieces, stacks):
-            d_stack = torch.empty_like(stack)
-            for (rows, columns, weight), d_weight in zip(_irreps(plan, weights), d_weights):
+        for piece, stack in zip(pieces(x), stacks):
+            d_stack = scratch("d_stack", stack, *stack.shape)
+            for (rows, columns, weight), d_weight in zip(irreps, d_weights):
                 to_out = grad[rows, :, piece].contiguous()
-                shape = len(to_out), weight.shape[1], to_out.shape[2]
+                shape = len(to_out), weight.shape[2], to_out.shape[2]
                 d_weight += torch.bmm(to_out, stack[columns].view(shape).transpose(1, 2)).sum(0)
-                torch.bmm(weight.T.expand(len(to_out), -1, -1), to_out, out=d_stack[columns].view(shape))
+                torch.bmm(weight.transpose(1, 2), to_out, out=d_stack[columns].view(shape))
             nodes = _Nodes(plan, tables, *(value[..., piece] for value in (x, plain, weighted, p4)))
-            for total, part in zip(grads, nodes.backward(d_stack[back])):
+            d_rows = torch.index_select(d_stack, 0, back, out=scratch("rows", stack, *stack.shape))
+            for total, part in zip(grads, nodes.backward(d_rows)):
                 total[..., piece] = part
         return *grads, None, None, None, *(None for _ in tables), *d_weights
 
 
-def _pieces(x: Tensor) -> list[slice]:
-    size = GPU_CHUNK if x.is_cuda else CHUNK
-    return [slice(start, min(start + size, x.shape[2])) for start in range(0, x.shape[2], size)]
-
-
 def _irreps(plan: MixPlan, weights: Sequence[Tensor]) -> list[tuple[slice, slice, Tensor]]:
-    """Output components, ordered products, and weights of every irrep."""
+    """Output components, ordered products, and weights (d, C_out, blocks C), of every irrep."""
     found, component, product = [], 0, 0
     for (size, blocks), weight in zip(plan.outs, weights):
         rows = slice(component, component + size)
-        found.append((rows, slice(product, product + size * blocks), weight))
+        # a repeated matrix in memory: with a stride of 0 the batched product falls back to a loop
+        repeated = weight.expand(size, -1, -1).contiguous()
+        found.append((rows, slice(product, product + size * blocks), repeated))
         component, product = component + size, product + size * blocks
     return found
 
@@ -131,16 +126,16 @@ class _Nodes:
         """Every product, in the order of the tables' rows."""
         linear, vector, *squares = self.tables
         sizes = [len(linear), *(len(table) for table in self.tables)]
-        rows = self.x.new_empty(sum(sizes), self.columns)
+        rows = scratch("rows", self.x, sum(sizes), self.columns)
         parts = rows.split(sizes)
         torch.mm(linear, self.plain, out=parts[0])
         torch.mm(linear, self.x, out=parts[1])
         size = len(self.x)
-        torch.mm(vector, _outer(self.p4, self.weighted[:size]), out=parts[2])
+        torch.mm(vector, outer(self.p4, self.weighted[:size]).flatten(0, 1), out=parts[2])
         parts[2].sub_(self.weighted[size:])
         for group, table, part in zip(self.plan.squares, squares, parts[3:]):
-            product = _outer(self.x[slice(*group.first)], self.x[slice(*group.second)])
-            torch.mm(table, product, out=part)
+            product = outer(self.x[slice(*group.first)], self.x[slice(*group.second)])
+            torch.mm(table, product.flatten(0, 1), out=part)
         return rows
 
     def backward(self, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -151,16 +146,12 @@ class _Nodes:
         size = len(self.x)
         d_weighted = torch.empty_like(self.weighted)
         torch.neg(parts[2], out=d_weighted[size:])
-        product = (vector.T @ parts[2]).view(4, size, self.columns)
+        product = unfolded(vector, parts[2], 4, size)
         torch.sum(product.mul_(self.p4[:, None]), 0, out=d_weighted[:size])
         for group, table, part in zip(self.plan.squares, squares, parts[3:]):
             first, second = slice(*group.first), slice(*group.second)
             a, b = self.x[first], self.x[second]
-            product = (table.T @ part).view(len(a), len(b), self.columns)
-            d_x[first] += (product * b).sum(1)
+            product = unfolded(table, part, len(a), len(b))
+            d_x[first] += torch.mul(product, b, out=scratch("times", b, *product.shape)).sum(1)
             d_x[second] += product.mul_(a[:, None]).sum(0)
         return d_x.view(-1, *self.shape), d_plain.view(-1, *self.shape), d_weighted.view(-1, *self.shape)
-
-
-def _outer(a: Tensor, b: Tensor) -> Tensor:
-    return (a[:, None] * b).flatten(0, 1)

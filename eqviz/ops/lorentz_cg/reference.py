@@ -18,7 +18,7 @@ def bell_aggregate(
     """As :func:`eqviz.ops.lorentz_cg.bell_aggregate`, with every pair's functions in memory."""
     norm = torch.where(layout.pair_mask, norm, 0)
     bells = 1 / (1 + decay[:, None] * norm)
-    bells = torch.cat([bells, torch.ones_like(bells[:1]) if len(bells) else bells.new_ones(1, len(norm))])
+    bells = torch.cat([bells, torch.ones_like(norm[None])])
     functions = (weights @ bells) * layout.pair_mask  # (2, C, P)
     sums = [x[None, ..., :0].expand(2, *x.shape[:2], 0)]
     for tile in layout.tiles:
