@@ -68,10 +68,10 @@ def main() -> None:
     )
     parser.add_argument("--measure", nargs="*", choices=sorted(NAMES), default=[], help="networks to measure")
     torch.set_num_threads(1)
-    rows = read_rows()
     for name in parser.parse_args().measure:
-        rows = merged(rows, name, measure(name))
-        write_rows(rows)
+        found = measure(name)
+        write_rows(merged(read_rows(), name, found))  # read again: another process may have measured, too
+    rows = read_rows()
     draw_figure(rows)
     write_page(rows)
 
