@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eqviz.ops.dispatch import accumulator, workers
+from eqviz.ops.dispatch import accumulator, dot_precision, workers
 from eqviz.ops.minkowski_message.weights import MessageWeights
 from eqviz.ops.pairs import PairLayout
 
@@ -16,9 +16,15 @@ LARGEST_FEATURES = 8
 
 
 def fits(receiver: Tensor, features: Tensor) -> bool:
-    """Whether the kernels take this width; float64 is for the interpreter, no GPU has room for it."""
+    """Whether the kernels take these inputs.
+
+    On a GPU they multiply on tensor cores: in 16 bits, or float32 as TF32, which PyTorch has to be allowed to
+    (``torch.set_float32_matmul_precision("high")``). For exact float32 a GPU has too few registers.
+    """
     wide = receiver.shape[1] <= LARGEST_WIDTH and features.shape[1] <= LARGEST_FEATURES
-    return wide and not (receiver.is_cuda and receiver.dtype == torch.float64)
+    half = receiver.dtype in (torch.float16, torch.bfloat16)
+    short = half or (receiver.dtype == torch.float32 and dot_precision() == "tf32")
+    return wide and (short or not receiver.is_cuda)
 
 
 def message_fused(

@@ -28,7 +28,7 @@ from eqviz.ops.triton import (
 )
 
 BLOCKS = {"BI": 4, "BJ": 16}
-OPTIONS = {"num_warps": 4, "num_stages": 1}
+OPTIONS = {"num_warps": 8, "num_stages": 1}
 BACKWARD_BLOCKS = {"BI": 2, "BJ": 16}
 BACKWARD_OPTIONS = {"num_warps": 8, "num_stages": 1}
 
