@@ -37,22 +37,28 @@ def load(name_or_path: str | Path, split: str) -> JetDataset:
         DataError: the split is missing or its file is damaged.
         DownloadError: a public data set that has not been fetched.
     """
+    return find(name_or_path, split, DATASETS, lambda path: with_features(JetDataset.from_parquet(path)))
+
+
+def find(
+    name_or_path: str | Path, split: str, known: Registry[Callable[[str], S]], read: Callable[[Path], S]
+) -> S:
+    """One split by a name that ``known`` has, or of a folder or file that ``read`` reads (as :func:`load`)."""
     if split not in SPLITS:
         raise ConfigError(f"expected a split of {', '.join(SPLITS)}, got {split!r}")
-    if (name := str(name_or_path)) in DATASETS:
-        return DATASETS.get(name)(split)
+    if (name := str(name_or_path)) in known:
+        return known.get(name)(split)
     path = Path(name_or_path).expanduser()
     if path.is_dir():
-        return with_features(JetDataset.from_parquet(split_file(path, split)))
+        return read(_in_folder(path, split))
     if path.is_file():
-        return with_features(split_rows(JetDataset.from_parquet(path), path, split))
+        return _part(read, path, split)
     if path.suffix or len(path.parts) > 1:
-        raise DataError(f"expected a folder or a Parquet file of jets, found nothing at {path}")
-    raise UnknownNameError("data set", name, DATASETS.names())
+        raise DataError(f"expected a folder or a Parquet file of the {known.kind}, found nothing at {path}")
+    raise UnknownNameError(known.kind, name, known.names())
 
 
-def split_file(folder: Path, split: str) -> Path:
-    """The file of ``split`` in a folder; raises DataError where there is none or more than one."""
+def _in_folder(folder: Path, split: str) -> Path:
     if (exact := folder / f"{split}.parquet").is_file():
         return exact
     found = sorted(folder.glob(f"*_{split}.parquet"))
@@ -64,11 +70,11 @@ def split_file(folder: Path, split: str) -> Path:
     return found[0]
 
 
-def split_rows(data: S, path: Path, split: str) -> S:
-    """The part of a whole file that is ``split``; raises DataError where its name says another."""
+def _part(read: Callable[[Path], S], path: Path, split: str) -> S:
     named = path.stem.rpartition("_")[2]
     if named in SPLITS and named != split:
         raise DataError(f"expected the split {split!r}, but {path} holds {named!r}; give its folder instead")
+    data = read(path)
     if named == split:
         return data
     n = len(data)

@@ -114,7 +114,9 @@ class ImageBatch:
         offsets = np.searchsorted(image, np.arange(len(dense) + 1))
         label = None if labels is None else torch.from_numpy(_labels(labels, len(dense)))
         value = torch.from_numpy(flat[image, index])
-        return cls(layout, value, torch.from_numpy(np.ascontiguousarray(index)), torch.from_numpy(offsets), label)
+        return cls(
+            layout, value, torch.from_numpy(np.ascontiguousarray(index)), torch.from_numpy(offsets), label
+        )
 
     def __len__(self) -> int:
         return self.offsets.shape[0] - 1

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from eqviz.data.catalogue import SAMPLES, SPLITS, split_file, split_rows
+from torch.utils.data import DataLoader
+
+from eqviz.data.catalogue import SAMPLES, find
 from eqviz.data.image_batch import ImageBatch
 from eqviz.data.image_storage import read_images, write_images
 from eqviz.data.labelled import LabelledSet
-from eqviz.errors import ConfigError, DataError, UnknownNameError
 from eqviz.registry import Registry
 
 
@@ -43,6 +44,22 @@ class ImageDataset(LabelledSet[ImageBatch]):
         """
         write_images(path, [self.batch], name=self.name, meta=self.meta, compression=compression)
 
+    def loader(
+        self,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        seed: int = 0,
+        bucket: bool = False,
+        num_workers: int = 0,
+    ) -> DataLoader[ImageBatch]:
+        """A DataLoader of sparse batches; every image comes exactly once an epoch.
+
+        Dense images are all of one size, so by default none are put together by their number of pixels
+        (which tells the classes apart).
+        """
+        return super().loader(batch_size, shuffle=shuffle, seed=seed, bucket=bucket, num_workers=num_workers)
+
     def __repr__(self) -> str:
         layout = self.batch.layout
         shape = f"{len(layout.channels)} x {layout.height} x {layout.width}"
@@ -65,18 +82,7 @@ def load_images(name_or_path: str | Path, split: str) -> ImageDataset:
         UnknownNameError: no such name, and no such path either.
         DataError: the split is missing, or its file is damaged or holds no images.
     """
-    if split not in SPLITS:
-        raise ConfigError(f"expected a split of {', '.join(SPLITS)}, got {split!r}")
-    if (name := str(name_or_path)) in IMAGE_DATASETS:
-        return IMAGE_DATASETS.get(name)(split)
-    path = Path(name_or_path).expanduser()
-    if path.is_dir():
-        return ImageDataset.from_parquet(split_file(path, split))
-    if path.is_file():
-        return split_rows(ImageDataset.from_parquet(path), path, split)
-    if path.suffix or len(path.parts) > 1:
-        raise DataError(f"expected a folder or a Parquet file of images, found nothing at {path}")
-    raise UnknownNameError("image data set", name, IMAGE_DATASETS.names())
+    return find(name_or_path, split, IMAGE_DATASETS, ImageDataset.from_parquet)
 
 
 @IMAGE_DATASETS.register(

@@ -158,6 +158,8 @@ def test_a_data_set_has_loaders_and_nested_subsets(batch: ImageBatch) -> None:
     seen = np.concatenate(list(loader.sampler))
     assert sorted(seen.tolist()) == list(range(30))
     assert sum(len(part) for part in loader) == 30
+    in_order = np.concatenate([part.label.numpy() for part in many.loader(4)])
+    assert np.array_equal(in_order, many.labels)
     small, large = many.stratified_order(5)[:6], many.stratified_order(5)[:12]
     assert set(small) < set(large)
     assert many.subset(6, seed=5).labels.mean() == pytest.approx(2 / 3)
