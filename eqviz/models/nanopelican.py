@@ -75,10 +75,11 @@ class NanoPelican(JetModel):
         self._wake()
 
     def _wake(self) -> None:
-        """Turn round hidden channels that start below zero for every pair, where the rectifier keeps them."""
+        """Start with every pair on the open side of the rectifier: a channel that is shut never learns."""
         visible = torch.tensor(["diagonal" not in name for name in map_names(2, 2)])
         weight = self.hidden.weight.data
-        weight.mul_(torch.where(weight[visible].sum(0, keepdim=True) < 0, -1.0, 1.0))
+        weight[visible] = weight[visible].abs()
+        self.pool.weight.data.abs_()
 
     def forward(self, batch: JetBatch) -> Tensor:
         """Logits (B, n_classes).

@@ -14,6 +14,7 @@ from eqviz.models import JetModel, build_model
 # Models that are too large for a quick test; others are tested with their default sizes.
 SMALL = {
     "lorentznet": {"n_blocks": 2, "hidden": 12},
+    "pelican-irc": {"hidden": 12, "message": 8, "n_blocks": 2},
     "pelican": {"hidden": 10, "message": 6, "n_blocks": 2, "label_channels": 3},
     "d4cnn": {"n_pixels": 16, "fields": (4, 8), "hidden": 16},
     "cnn": {"n_pixels": 10, "channels": (8, 16), "depth": 1, "hidden": 16},
@@ -21,7 +22,7 @@ SMALL = {
     "vit": {"n_pixels": 10, "patch_size": 3, "width": 16, "n_blocks": 2, "n_heads": 2, "hidden": 16},
     "groupcnn": {"n_pixels": 10, "channels": (8, 16), "depth": 1, "hidden": 16},
     "steerable_cnn": {"n_pixels": 10, "channels": (8, 16), "depth": 1, "hidden": 16},
-    "harmonic": {"n_pixels": 10, "channels": (4, 8), "depth": 1, "hidden": 16},
+    "harmonic": {"n_pixels": 10, "channels": (8, 16), "depth": 1, "hidden": 16},
     "relaxed": {"n_pixels": 10, "channels": (16, 32), "depth": 1, "hidden": 16},
 }
 
