@@ -17,24 +17,25 @@ def difference_gram(p4: Tensor, layout: PairLayout) -> tuple[Tensor, Tensor]:
 def direction_gram(p4: Tensor, layout: PairLayout, mass2: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """E_i E_j - |p_i||p_j| (1 - |n_i - n_j|^2 / 2), every difference taken where it is exact.
 
-    For masses, E_i E_j - |p_i||p_j| = (m_i^2 E_j^2 + m_j^2 |p_i|^2) / (E_i E_j + |p_i||p_j|).
+    For masses, E_i E_j - |p_i||p_j| = |p_i| e_j + e_i |p_j| + e_i e_j with e = E - |p| = m^2 / (E + |p|).
     """
     momentum = torch.linalg.vector_norm(p4[:, 1:], dim=1)
     direction = p4[:, 1:] / torch.where(momentum > 0, momentum, 1)[:, None]
     dot = p4.new_empty(layout.n_pairs) if not p4.requires_grad else None
     parts = []
     for tile in layout.tiles:
-        part = _direction_tile(
-            tile.slots(momentum),
-            tile.slots(direction),
-            None if mass2 is None else (tile.slots(p4[:, 0]), tile.slots(mass2)),
-        )
+        part = _direction_tile(tile.slots(momentum), tile.slots(direction))
         if dot is None:
             parts.append(part.reshape(-1))
         else:
             tile.pairs(dot)[:] = part
     if dot is None:
         dot = torch.cat([p4.new_zeros(0), *parts])
+    if mass2 is not None:
+        total = p4[:, 0] + momentum
+        excess = mass2 / torch.where(total > 0, total, 1)
+        left, right = (momentum, excess, excess), (excess, momentum, excess)
+        dot = dot + pair_outer(torch.stack(left, 1), torch.stack(right, 1), layout)
     norm = -2 * dot
     if mass2 is not None:
         ones = torch.ones_like(mass2)
@@ -42,16 +43,11 @@ def direction_gram(p4: Tensor, layout: PairLayout, mass2: Tensor | None = None) 
     return dot, norm
 
 
-def _direction_tile(momentum: Tensor, direction: Tensor, massive: tuple[Tensor, Tensor] | None) -> Tensor:
-    opening = (direction[:, :, None] - direction[:, None]).square().sum(-1)
-    product = momentum[:, :, None] * momentum[:, None]
-    light = product * opening / 2
-    if massive is None:
-        return light
-    energy, mass2 = massive
-    numerator = mass2[:, :, None] * energy[:, None] ** 2 + mass2[:, None] * momentum[:, :, None] ** 2
-    denominator = energy[:, :, None] * energy[:, None] + product
-    return light + numerator / torch.where(denominator > 0, denominator, 1)
+def _direction_tile(momentum: Tensor, direction: Tensor) -> Tensor:
+    # component by component: a sum over an axis of three is several times slower
+    x, y, z = (part[:, :, None] - part[:, None] for part in direction.unbind(-1))
+    opening = x.square().addcmul(y, y).addcmul(z, z)
+    return opening * (momentum / 2)[:, :, None] * momentum[:, None]
 
 
 def _square(a: Tensor, b: Tensor) -> Tensor:
