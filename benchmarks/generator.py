@@ -1,4 +1,4 @@
-"""Jets a second that one core makes: Pythia, detector, clustering and matching together."""
+"""Jets a second that one core makes, all together, and images a second from given particles."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from importlib.util import find_spec
 import numpy as np
 
 from benchmarks.registry import Row, Settings, register
+from eqviz.data import generate_events
+from eqviz.data.calorimeter_config import ImageConfig
 from eqviz.data.detector_config import DetectorConfig
-from eqviz.data.generate_events import LABELS, Recipe, make_jets
+from eqviz.data.generate_recipe import LABELS, RECIPES, TASKS
 
 MIXTURE = "both"
+RECIPE = {process: RECIPES[task] for task, (processes, _) in TASKS.items() for process in processes}
 
 
 @register(
@@ -24,7 +27,7 @@ def run(settings: Settings) -> list[Row]:
         return []
     n_jets, repeats = (25, 1) if settings.quick else (500, 3)
     seconds = {process: [one_chunk(process, n_jets, k) for k in range(repeats)] for process in LABELS}
-    seconds[MIXTURE] = [sum(pair) / 2 for pair in zip(*seconds.values())]
+    seconds[MIXTURE] = [sum(pair) / 2 for pair in zip(seconds["qcd"], seconds["top"])]
     setting = f"chunks of {n_jets} jets, Pythia's start included, processor time of one thread"
     out = []
     for process, values in seconds.items():
@@ -40,12 +43,48 @@ def run(settings: Settings) -> list[Row]:
                 setting,
             )
         )
-    return out
+    return [*out, *(images(process, n_jets, repeats) for process in ("gluon", "top"))]
+
+
+def images(process: str, n_jets: int, repeats: int) -> Row:
+    """Images a second of the jets of one chunk, from particles that Pythia has made before."""
+    made: list[tuple] = []
+    draw = generate_events.detector_images
+
+    def keep(*arguments):
+        made.append(arguments[:3])
+        return draw(*arguments)
+
+    generate_events.detector_images = keep
+    try:
+        seed = (101, LABELS[process], 0)
+        generate_events.make_jets(
+            process, min(n_jets, 100), seed, RECIPE[process], DetectorConfig(), ImageConfig()
+        )
+    finally:
+        generate_events.detector_images = draw
+    rates = []
+    for repeat in range(repeats + 1):
+        rng, start = np.random.default_rng(repeat), time.process_time()
+        drawn = sum(len(draw(*arguments, ImageConfig(), rng)) for arguments in made)
+        rates.append(drawn / (time.process_time() - start))
+    rates = rates[1:]  # the first tabulates shower profiles
+    setting = "3 x 125 x 125, batches of 48 events, processor time of one thread"
+    return Row(
+        f"images of {process} jets",
+        "eqviz",
+        float(np.median(rates)),
+        min(rates),
+        max(rates),
+        "images/s",
+        setting,
+    )
 
 
 def one_chunk(process: str, n_jets: int, number: int) -> float:
     start = time.process_time()
-    jets = make_jets(process, n_jets, (100, LABELS[process], number), Recipe(), DetectorConfig())
+    seed = (100, LABELS[process], number)
+    jets = generate_events.make_jets(process, n_jets, seed, RECIPE[process], DetectorConfig())
     if len(jets.lengths) != n_jets:
         raise AssertionError(f"expected {n_jets} jets, got {len(jets.lengths)}")
     return time.process_time() - start

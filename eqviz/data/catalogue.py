@@ -43,7 +43,7 @@ def load(name_or_path: str | Path, split: str) -> JetDataset:
 def find(
     name_or_path: str | Path, split: str, known: Registry[Callable[[str], S]], read: Callable[[Path], S]
 ) -> S:
-    """One split by a name that ``known`` has, or of a folder or file that ``read`` reads (as :func:`load`)."""
+    """One split by a name that ``known`` has, or of a folder or file that ``read`` reads, as :func:`load`."""
     if split not in SPLITS:
         raise ConfigError(f"expected a split of {', '.join(SPLITS)}, got {split!r}")
     if (name := str(name_or_path)) in known:

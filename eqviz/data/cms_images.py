@@ -29,7 +29,7 @@ QUARK_GLUON = ImageLayout(("tracks", "ECAL", "HCAL"), ("GeV", "GeV", "GeV"), 125
 EGAMMA = ImageLayout(("ECAL", "time"), ("GeV", "ns"), 32, 32, (1, 1), pixel=PIXEL, additive=(True, False))
 CLASS_NAMES = {"quark_gluon": ["gluon", "quark"], "egamma": ["photon", "electron"]}
 THRESHOLD = 1e-3  # below it a pixel is zero in the published treatment
-CHUNK = 256  # images: 48 MB when dense
+CHUNK = 64  # images: 12 MB when dense, about 150 MB while Arrow unpacks their nested lists
 _SUFFIXES = {".parquet": "quark_gluon", ".h5": "egamma", ".hdf5": "egamma"}
 
 
