@@ -85,6 +85,8 @@ class PatchTransformer(nn.Module):
         self.patch_size = size = config.patch_size
         self.side = -(-config.n_pixels // size)
         self.n_features = config.width
+        # pixels in units of their spread: unlike a convolution's, a patch's numbers are not normalised later
+        self.scale = nn.BatchNorm2d(config.in_channels)
         self.embed = nn.Conv2d(config.in_channels, config.width, size, stride=size)
         self.position = nn.Parameter(0.02 * torch.randn(self.side**2, config.width))
         self.blocks = nn.ModuleList(
@@ -124,7 +126,7 @@ class PatchTransformer(nn.Module):
         missing = self.side * self.patch_size - images.shape[-1]
         before, after = missing // 2, missing - missing // 2
         padded = functional.pad(images, (before, after, before, after))
-        return self.embed(padded).flatten(2).transpose(1, 2) + self.position
+        return self.embed(self.scale(padded)).flatten(2).transpose(1, 2) + self.position
 
     def _grid(self, x: Tensor) -> Tensor:
         return x.transpose(1, 2).unflatten(2, (self.side, self.side))

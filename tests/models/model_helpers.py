@@ -19,7 +19,7 @@ SMALL = {
     "d4cnn": {"n_pixels": 16, "fields": (4, 8), "hidden": 16},
     "cnn": {"n_pixels": 10, "channels": (8, 16), "depth": 1, "hidden": 16},
     "resnet": {"n_pixels": 10, "channels": (8, 16), "blocks": 1, "kernel_size": 3, "hidden": 16},
-    "vit": {"n_pixels": 10, "patch_size": 3, "width": 16, "n_blocks": 2, "n_heads": 2, "hidden": 16},
+    "vit": {"n_pixels": 10, "patch_size": 3, "width": 16, "n_blocks": 1, "n_heads": 2, "hidden": 16},
     "groupcnn": {"n_pixels": 10, "channels": (8, 16), "depth": 1, "hidden": 16},
     "steerable_cnn": {"n_pixels": 10, "channels": (8, 16), "depth": 1, "hidden": 16},
     "harmonic": {"n_pixels": 10, "channels": (8, 16), "depth": 1, "hidden": 16},
