@@ -21,7 +21,8 @@ with rows (component, block); out_dcs = sum_bk W_c,bk block_b,dks mixes blocks b
 All take float32 and float64, any device and first derivatives with respect to features, weights and decays;
 norms and tables are data. A jet of one node sums to 0, an empty layout gives empty results, padding neither
 contributes nor receives. ``"tiled"`` works tile by tile, keeps no pair tensor and recomputes the bells in the
-backward pass; ``"reference"`` is the same written down plainly.
+backward pass; ``"triton"`` does so in GPU kernels, products as sparse sums; ``"reference"`` is the same written
+down plainly. ``"auto"`` is Triton or tiled, see :mod:`eqviz.ops.dispatch`.
 """
 
 from __future__ import annotations
@@ -32,13 +33,14 @@ from typing import Literal
 from torch import Tensor
 
 from eqviz.errors import ConfigError
-from eqviz.ops.lorentz_cg import reference
+from eqviz.ops.dispatch import wants_triton
+from eqviz.ops.lorentz_cg import fused, reference
 from eqviz.ops.lorentz_cg.aggregate import aggregate_tiled
 from eqviz.ops.lorentz_cg.mixing import MixPlan, mix_chunked
 from eqviz.ops.lorentz_cg.products import ProductGroup, products_fused
 from eqviz.ops.pairs import PairLayout
 
-Backend = Literal["tiled", "reference"]
+Backend = Literal["auto", "triton", "tiled", "reference"]
 
 
 def bell_aggregate(
@@ -48,7 +50,7 @@ def bell_aggregate(
     weights: Tensor,
     layout: PairLayout,
     n_plain: int,
-    backend: Backend = "tiled",
+    backend: Backend = "auto",
 ) -> tuple[Tensor, Tensor]:
     """``plain`` (n_plain, C, S) and ``weighted`` (D, C, S).
 
@@ -75,15 +77,18 @@ def bell_aggregate(
             f"expected features of {layout.n_slots} slots and {layout.n_pairs} norms, "
             f"got {x.shape[2]} and {tuple(norm.shape)}"
         )
-    if backend == "tiled":
+    chosen = _chosen(backend, x, len(decay))
+    if chosen == "triton":
+        return fused.bell_aggregate(x, norm, decay, weights, layout, n_plain)
+    if chosen == "tiled":
         return aggregate_tiled(x, norm, decay, weights, layout, n_plain)
-    if backend == "reference":
+    if chosen == "reference":
         return reference.bell_aggregate(x, norm, decay, weights, layout, n_plain)
-    raise ConfigError(f"expected backend 'tiled' or 'reference', got {backend!r}")
+    raise ConfigError(f"expected backend 'auto', 'triton', 'tiled' or 'reference', got {backend!r}")
 
 
 def cg_products(
-    x: Tensor, y: Tensor, plan: Sequence[ProductGroup], tables: Sequence[Tensor], backend: Backend = "tiled"
+    x: Tensor, y: Tensor, plan: Sequence[ProductGroup], tables: Sequence[Tensor], backend: Backend = "auto"
 ) -> tuple[Tensor, ...]:
     """(rows, C, S) of every group of ``plan``.
 
@@ -99,11 +104,14 @@ def cg_products(
     """
     if len(plan) != len(tables):
         raise ConfigError(f"expected a table for each of {len(plan)} groups, got {len(tables)}")
-    if backend == "tiled":
+    chosen = _chosen(backend, x) if tables or backend != "auto" else "tiled"
+    if chosen == "triton":
+        return fused.cg_products(x, y, plan, tables)
+    if chosen == "tiled":
         return products_fused(x, y, plan, tables)
-    if backend == "reference":
+    if chosen == "reference":
         return reference.cg_products(x, y, plan, tables)
-    raise ConfigError(f"expected backend 'tiled' or 'reference', got {backend!r}")
+    raise ConfigError(f"expected backend 'auto', 'triton', 'tiled' or 'reference', got {backend!r}")
 
 
 def cg_mix(
@@ -114,7 +122,7 @@ def cg_mix(
     plan: MixPlan,
     tables: Sequence[Tensor],
     weights: Sequence[Tensor],
-    backend: Backend = "tiled",
+    backend: Backend = "auto",
 ) -> Tensor:
     """All products of a level and their mixing, (D_out, C_out, S).
 
@@ -131,11 +139,21 @@ def cg_mix(
     Raises:
         ConfigError: an unknown backend.
     """
-    if backend == "tiled":
+    chosen = _chosen(backend, x)
+    if chosen == "triton":
+        return fused.cg_mix(x, plain, weighted, p4, plan, tables, weights)
+    if chosen == "tiled":
         return mix_chunked(x, plain, weighted, p4, plan, tables, weights)
-    if backend == "reference":
+    if chosen == "reference":
         return reference.cg_mix(x, plain, weighted, p4, plan, tables, weights)
-    raise ConfigError(f"expected backend 'tiled' or 'reference', got {backend!r}")
+    raise ConfigError(f"expected backend 'auto', 'triton', 'tiled' or 'reference', got {backend!r}")
+
+
+def _chosen(backend: str, x: Tensor, n_bells: int = 0) -> str:
+    """The implementation for features like ``x``."""
+    if backend != "auto":
+        return backend
+    return "triton" if wants_triton(x, fused.fits(x, n_bells)) else "tiled"
 
 
 __all__ = ["MixPlan", "ProductGroup", "bell_aggregate", "cg_mix", "cg_products"]

@@ -30,10 +30,10 @@ def fits(x: Tensor, n_bells: int = 0) -> bool:
 
 
 def bell_aggregate(
-    x: Tensor, terms: Tensor, decay: Tensor, weights: Tensor, layout: PairLayout, n_plain: int
+    x: Tensor, norm: Tensor, decay: Tensor, weights: Tensor, layout: PairLayout, n_plain: int
 ) -> tuple[Tensor, Tensor]:
     """As :func:`eqviz.ops.lorentz_cg.bell_aggregate`."""
-    return torch.ops.eqviz.bell_aggregate(x, terms[0], decay, weights, layout.jets, n_plain)
+    return torch.ops.eqviz.bell_aggregate(x, norm, decay, weights, layout.jets, n_plain)
 
 
 def cg_products(

@@ -1,8 +1,9 @@
 """Pair mixing and sums as operators of PyTorch with Triton kernels inside.
 
-Forward, a mixing is one kernel. Backward, the products with weights are matrix products of the GPU's library;
-kernels do the rest: rectifier, even and odd parts, sums over pairs. The mixed tensor between a mixing and the
-next message is not kept: :func:`mix_message` makes it again.
+The products with weights, even and odd parts apart, are matrix products by the GPU's library; 132 x 78
+channels do not fit into a program's registers. Kernels do the rest, in one pass each: even and odd parts,
+spreading of node values with the rectifier, sums over pairs, and the same for gradients. The mixed tensor
+between a mixing and the next message is not kept: :func:`mix_message` makes it again.
 """
 
 from __future__ import annotations
@@ -18,13 +19,12 @@ from eqviz.ops.dispatch import accumulator, programs
 from eqviz.ops.permutation_2to2.layout import MirrorPairs
 from eqviz.ops.permutation_2to2.weights import PairStatistics, Spread
 
-LARGEST_WIDTH = 160  # of channels before and after a mixing: both weights stay in a GPU's shared memory
+LARGEST_WIDTH = 1024
 
 
 def fits(x: Tensor, width: int) -> bool:
     """Whether the kernels take a mixing of ``x`` into ``width`` channels."""
-    wide = 0 < x.shape[1] <= LARGEST_WIDTH and 0 < width <= LARGEST_WIDTH
-    return wide and not (x.is_cuda and x.dtype == torch.float64)
+    return 0 < x.shape[1] <= LARGEST_WIDTH and 0 < width <= LARGEST_WIDTH
 
 
 def index(pairs: MirrorPairs) -> tuple[Tensor, Tensor, Tensor]:
@@ -137,17 +137,14 @@ def _mix(
     second: Tensor,
     slope: float,
 ) -> Tensor:
-    from eqviz.ops.permutation_2to2.triton import MIX_OPTIONS, ROWS, mix_kernel
-    from eqviz.ops.triton import channel_blocks, kernel_types
+    from eqviz.ops.permutation_2to2.triton import mix_kernel
 
+    ends = (first, second, places)
     out = a.new_empty(a.shape[0], even.shape[0])
-    if len(first):
-        low, high = channel_blocks(even.shape[0])
-        given = (value.contiguous() for value in (a, even, odd, u, v, d))
-        mix_kernel[programs(a.device, len(first), ROWS["R"])](
-            *given, first, second, places, out, len(first), **_width(a), **kernel_types(a), **ROWS,
-            W=even.shape[0], WLO=low, WHI=high, SLOPE=slope, **MIX_OPTIONS,
-        )  # fmt: skip
+    parts = _split(a, a, ends, 1.0, False, a.dtype)
+    halves = (torch.mm(part, weight.T.to(part.dtype)) for part, weight in zip(parts, (even, odd)))
+    spread = (value.contiguous() for value in (u, v, d))
+    _over_pairs(mix_kernel, out, (*halves, *spread, *ends, out), len(first), {"SLOPE": slope})
     return out
 
 
@@ -171,13 +168,13 @@ def _mix_backward(
     from eqviz.ops.permutation_2to2.triton import join_kernel
 
     grad, ends = grad.contiguous(), (first, second, places)
-    to_even, to_odd = _split(grad, x, ends, slope, True)
-    parts = _split(a, a, ends, slope, False)
-    d_even, d_odd = (torch.mm(to.T, part) for to, part in zip((to_even, to_odd), parts))
-    halves = [torch.mm(to, w.to(to.dtype)) for to, w in zip((to_even, to_odd), (even, odd))]
-    d_a = halves[0].new_empty(a.shape)
+    to_even, to_odd = _split(grad, x, ends, slope, True, a.dtype)
+    parts = _split(a, a, ends, slope, False, a.dtype)
+    dtype, d_a = accumulator(a.dtype), torch.empty_like(a, memory_format=torch.contiguous_format)
+    d_even, d_odd = (torch.mm(to.T, part).to(dtype) for to, part in zip((to_even, to_odd), parts))
+    halves = (torch.mm(to, w.to(to.dtype)) for to, w in zip((to_even, to_odd), (even, odd)))
     _over_pairs(join_kernel, a, (*halves, *ends, d_a), len(first))
-    return d_a.to(a.dtype), d_even, d_odd, *_sums(grad, x, places, slope, True)
+    return d_a, d_even, d_odd, *_sums(grad, x, places, slope, True)
 
 
 @_mix_backward.register_fake
@@ -230,11 +227,11 @@ def _sums(
 
 
 def _split(
-    x: Tensor, y: Tensor, ends: tuple[Tensor, ...], slope: float, gradient: bool
+    x: Tensor, y: Tensor, ends: tuple[Tensor, ...], slope: float, gradient: bool, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
     from eqviz.ops.permutation_2to2.triton import split_kernel
 
-    shape, dtype = (len(ends[0]), x.shape[1]), accumulator(x.dtype)
+    shape = len(ends[0]), x.shape[1]
     out = x.new_empty(shape, dtype=dtype), x.new_empty(shape, dtype=dtype)
     extra = {"SLOPE": slope, "GRADIENT": gradient}
     _over_pairs(split_kernel, x, (x.contiguous(), y, *ends, *out), len(ends[0]), extra)

@@ -1,4 +1,4 @@
-"""Pair tensors in mirrored rows on a GPU: mixing in one pass, sums over pairs, and what gradients need.
+"""Pair tensors in mirrored rows on a GPU: what a mixing does around its matrix products, and sums over pairs.
 
 Pair t = (i, j), i <= j, has its two rows at ``base + t`` and ``base + t + half``; ``places`` (n, 5) holds for
 each node the first node, the size and the first pair of its jet, and that base and half.
@@ -9,10 +9,9 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from eqviz.ops.triton import load_matrix, load_rows, store_rows, store_vector, times_transposed
+from eqviz.ops.triton import load_rows, store_rows, store_vector
 
-ROWS = {"R": 32}
-MIX_OPTIONS = {"num_warps": 8, "num_stages": 1}
+ROWS = {"R": 16}
 OPTIONS = {"num_warps": 4, "num_stages": 1}
 NODE_BLOCK = {"BJ": 16}
 
@@ -41,29 +40,24 @@ def pair_places(first, second, places, t, valid):
 
 @triton.jit
 def mix_kernel(
-    a, even, odd, u, v, d, first, second, places, out, n_pairs,
-    C: tl.constexpr, LO: tl.constexpr, HI: tl.constexpr, W: tl.constexpr, WLO: tl.constexpr,
-    WHI: tl.constexpr, R: tl.constexpr, SLOPE: tl.constexpr, ACC: tl.constexpr, DOT: tl.constexpr,
-    PRECISION: tl.constexpr,
+    even, odd, u, v, d, first, second, places, out, n_pairs,
+    C: tl.constexpr, LO: tl.constexpr, HI: tl.constexpr, R: tl.constexpr, SLOPE: tl.constexpr,
+    ACC: tl.constexpr,
 ):  # fmt: skip
-    """leaky(W_1 a_ij + W_2 a_ji + u_i + v_j + delta_ij D_i): a is read once, the result written once."""
-    we = load_matrix(even, W, C, WLO, WHI, LO, HI, DOT)
-    wo = load_matrix(odd, W, C, WLO, WHI, LO, HI, DOT)
+    """leaky(even + odd + u_i + v_j + delta_ij D_i), and with -odd, u_j and v_i for the row (j, i)."""
     for t0 in range(tl.program_id(0) * R, n_pairs, tl.num_programs(0) * R):
         t = t0 + tl.arange(0, R)
         valid = t < n_pairs
         i, j, at, mirror = pair_places(first, second, places, t, valid)
-        x, y = load_rows(a, at, valid, C, LO, HI, ACC), load_rows(a, mirror, valid, C, LO, HI, ACC)
-        e = times_transposed((x[0] + y[0], x[1] + y[1]), we, HI, WHI, ACC, DOT, PRECISION)
-        o = times_transposed((x[0] - y[0], x[1] - y[1]), wo, HI, WHI, ACC, DOT, PRECISION)
-        same = load_rows(d, i, valid & (i == j), W, WLO, WHI, ACC)
+        e, o = load_rows(even, t, valid, C, LO, HI, ACC), load_rows(odd, t, valid, C, LO, HI, ACC)
+        same = load_rows(d, i, valid & (i == j), C, LO, HI, ACC)
         e0, e1 = e[0] + same[0], e[1] + same[1]
-        r, s = load_rows(u, i, valid, W, WLO, WHI, ACC), load_rows(v, j, valid, W, WLO, WHI, ACC)
+        r, s = load_rows(u, i, valid, C, LO, HI, ACC), load_rows(v, j, valid, C, LO, HI, ACC)
         z = (leaky(e0 + o[0] + r[0] + s[0], SLOPE), leaky(e1 + o[1] + r[1] + s[1], SLOPE))
-        store_rows(out, z, at, valid, W, WLO, WHI)
-        r, s = load_rows(u, j, valid, W, WLO, WHI, ACC), load_rows(v, i, valid, W, WLO, WHI, ACC)
+        store_rows(out, z, at, valid, C, LO, HI)
+        r, s = load_rows(u, j, valid, C, LO, HI, ACC), load_rows(v, i, valid, C, LO, HI, ACC)
         z = (leaky(e0 - o[0] + r[0] + s[0], SLOPE), leaky(e1 - o[1] + r[1] + s[1], SLOPE))
-        store_rows(out, z, mirror, valid, W, WLO, WHI)
+        store_rows(out, z, mirror, valid, C, LO, HI)
 
 
 @triton.jit

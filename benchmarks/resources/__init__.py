@@ -1,0 +1,1 @@
+"""What the Triton kernels take on a GPU: ``python -m benchmarks.resources``."""
