@@ -107,7 +107,7 @@ class MixMessage(torch.autograd.Function):
     def backward(ctx: Any, to_out: Tensor | None, *to_statistics: Tensor | None) -> Any:
         a, even, odd, weight, *spread, out, shift = ctx.saved_tensors
         pairs, work = ctx.pairs, Scratch(ctx.pairs, a)
-        incoming = MessageGradient(out, shift, to_out, to_statistics, ctx.slope)
+        incoming = MessageGradient(out, shift, to_out, to_statistics, ctx.slope, pairs.n_nodes)
         to_a = torch.empty_like(a)
         to_mix = torch.zeros_like(even), torch.zeros_like(odd)
         to_weight, to_bias = torch.zeros_like(weight), weight.new_zeros(len(weight))
@@ -173,7 +173,7 @@ class EncodeMessage(torch.autograd.Function):
     def backward(ctx: Any, to_out: Tensor | None, *to_statistics: Tensor | None) -> Any:
         d, extra, weight, *parameters, out, shift = ctx.saved_tensors
         pairs, work = ctx.pairs, Scratch(ctx.pairs, weight)
-        incoming = MessageGradient(out, shift, to_out, to_statistics, ctx.slope)
+        incoming = MessageGradient(out, shift, to_out, to_statistics, ctx.slope, pairs.n_nodes)
         width = weight.shape[1] - extra.shape[1]
         to_weight, to_bias = torch.zeros_like(weight), weight.new_zeros(len(weight))
         to_extra = torch.empty_like(extra)
@@ -233,16 +233,16 @@ class MessageGradient:
         to_a: Tensor | None,
         to_statistics: tuple[Tensor | None, ...],
         slope: float,
+        n_nodes: int,
     ) -> None:
         self.a, self.to_a, self.slope = a, to_a, slope
-        self.nodes = None
-        if any(grad is not None for grad in to_statistics[:3]):
-            shape = next(grad.shape for grad in to_statistics[:3] if grad is not None)
-            zero = a.new_zeros(shape)
-            self.nodes = Spread(*(zero if grad is None else grad for grad in to_statistics[:3]))
         to_square = to_statistics[3]
-        self.factor = None if to_square is None or shift is None else 2 * to_square
-        self.offset = None if self.factor is None or shift is None else -self.factor * shift
+        # of sum (a - shift)^2: a factor times a, and a constant that node values carry to their pairs
+        self.factor = constant = None
+        if to_square is not None and shift is not None:
+            self.factor = 2 * to_square
+            constant = -self.factor * shift
+        self.nodes = _node_gradients(to_statistics[:3], constant, n_nodes)
 
     def before_activation(self, block: Any, work: Scratch) -> Tensor:
         """The gradient of W x + b, (2T, C), in memory that the caller may overwrite."""
@@ -251,10 +251,20 @@ class MessageGradient:
             grad = steps.collect_backward(block, self.nodes)
             if self.to_a is not None:
                 grad.add_(block.rows(self.to_a))
-        elif self.to_a is not None:
-            grad = block.rows(self.to_a).clone()
         else:
-            grad = torch.zeros_like(a)
-        if self.factor is not None and self.offset is not None:
-            grad.addcmul_(a, self.factor).add_(self.offset)
+            grad = torch.zeros_like(a) if self.to_a is None else block.rows(self.to_a).clone()
+        if self.factor is not None:
+            grad.addcmul_(a, self.factor)
         return steps.leaky_backward_(grad, a, self.slope)
+
+
+def _node_gradients(grads: tuple[Tensor | None, ...], constant: Tensor | None, n_nodes: int) -> Spread | None:
+    """Gradients of row sums, column sums and diagonal (n, C), with a constant (C,) for every row on top."""
+    known = next((value for value in (constant, *grads) if value is not None), None)
+    if known is None:
+        return None
+    zero = known.new_zeros(n_nodes, known.shape[-1])
+    rows, columns, diagonal = (zero if grad is None else grad for grad in grads)
+    if constant is None:
+        return Spread(rows, columns, diagonal)
+    return Spread(rows + constant / 2, columns + constant / 2, diagonal + constant)
