@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from eqviz.data.images import jet_images
 from eqviz.data.jets import JetBatch
+from eqviz.layers.plain_stack import pooling_window
 from eqviz.layers.steerable import SteerableStack, exact_convolution, load_escnn, planar_space
 from eqviz.models.base import JetModel, register_model, require
 
@@ -106,9 +107,8 @@ def _stages(config: D4CNNConfig) -> list[Any]:
             enn.ReLU(after, inplace=True),
         ]
         if index < len(config.fields) - 1 and size > 1:
-            # windows that a quarter turn maps onto each other: 2 x 2 on even images, centred 3 x 3 on odd
-            window, padding = (2, 0) if size % 2 == 0 else (3, 1)
+            window, padding = pooling_window(size)
             modules.append(enn.PointwiseMaxPool(after, window, stride=2, padding=padding))
-            size = size // 2 if size % 2 == 0 else (size + 1) // 2
+            size = (size + 1) // 2
         before = after
     return modules
