@@ -8,6 +8,7 @@ from typing import Any
 import holoviews as hv
 import panel as pn
 import panel_material_ui as pmui
+from bokeh.document import Document
 
 from eqviz.dash.components import FigureCard
 
@@ -21,7 +22,8 @@ def card(title: str, filename: str, **params: Any) -> FigureCard:
 
 def update(target: FigureCard, figure: hv.core.Dimensioned, caption: str, repeat: str) -> Any:
     """Show ``figure`` in a card; returns the Bokeh figure for later changes of its data."""
-    model = hv.render(figure, backend="bokeh")
+    # a document of its own: on that of the page HoloViews sets its theme, which goes through all models
+    model = hv.renderer("bokeh").get_plot(figure, doc=Document()).state
     if model.frame_width:
         model.sizing_mode = None  # the frame has its size, the figure follows
     sizing = {"sizing_mode": model.sizing_mode} if model.sizing_mode else {}

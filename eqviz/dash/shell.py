@@ -9,6 +9,7 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 import torch
+from bokeh.themes import Theme
 
 from eqviz import __version__
 from eqviz.dash.jobs import Latest
@@ -23,6 +24,11 @@ naive, dotted as published. Choose up to four runs on the left; the address of t
 have chosen, so it can be sent to a colleague. Every figure can be saved as PNG, SVG and CSV, and says how to
 repeat it.
 """
+
+
+# Parts of figures that the page's theme must not restyle in the browser: it draws lines in legends too short to
+# tell a dashed one from a solid one.
+_OWN = ("Legend",)
 
 
 class Shell:
@@ -119,6 +125,8 @@ def build(root: Path | str = "runs") -> pmui.Page:
     # the scan thread and the page share the machine
     torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
     shell = Shell(root)
+    if pn.state.curdoc is not None:
+        pn.state.curdoc.theme = Theme(json={"attrs": dict.fromkeys(_OWN, {})})
     if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
         pn.state.on_session_destroyed(lambda _: shell.close())
     return shell.page

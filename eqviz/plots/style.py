@@ -187,6 +187,7 @@ def apply(dark: bool = False) -> None:
     )
 
 
+FAMILY = "Roboto, Helvetica, Arial, sans-serif"
 FONTS: dict[str, str] = {
     "title": "12pt",
     "labels": "11.5pt",
@@ -206,11 +207,13 @@ def theme_hook(dark: bool) -> Callable[[Any, Any], None]:
         figure.outline_line_color = None
         figure.output_backend = "canvas"  # WebGL is slower below 10,000 points, most of all without a GPU
         figure.title.text_color = ink
+        figure.title.text_font = FAMILY
         figure.title.text_font_size = FONTS["title"]
         figure.title.text_font_style = "normal"
         for axis in (*figure.xaxis, *figure.yaxis):
             axis.axis_label_text_color = axis.major_label_text_color = ink
             axis.axis_label_text_font_style = "normal"
+            axis.axis_label_text_font = axis.major_label_text_font = FAMILY
             axis.axis_line_color = axis.major_tick_line_color = MUTED[dark]
             axis.minor_tick_line_color = None
         for lines in (*figure.xgrid, *figure.ygrid):
@@ -218,8 +221,9 @@ def theme_hook(dark: bool) -> Callable[[Any, Any], None]:
                 lines.grid_line_color = grid
         for legend in figure.legend:
             legend.label_text_color = ink
+            legend.label_text_font = FAMILY
             legend.background_fill_alpha = legend.border_line_alpha = 0
-            legend.padding, legend.margin, legend.spacing = 2, 0, 14
+            legend.padding, legend.margin, legend.spacing = 2, 0, 8
             legend.glyph_width = 46  # dashes and dots must show on both sides of the marker
         figure.toolbar.logo = None
         figure.toolbar.autohide = True
