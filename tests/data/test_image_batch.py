@@ -202,6 +202,13 @@ def test_statistics_in_one_pass_are_those_of_all_pixels(batch: ImageBatch) -> No
     assert ready.std((0, 2, 3), unbiased=False).tolist() == pytest.approx([1, 1], rel=1e-4)
 
 
+def test_statistics_of_pooled_images(batch: ImageBatch) -> None:
+    small = batch.dense(4).double()
+    scaling = ImageScaling.fit(ImageDataset(batch).loader(2), size=4)
+    assert scaling.mean == pytest.approx(small.mean((0, 2, 3)).tolist())
+    assert scaling.std == pytest.approx(small.std((0, 2, 3), unbiased=False).tolist())
+
+
 def test_threshold_and_clip() -> None:
     scaling = ImageScaling(mean=(0.0,), std=(0.5,), threshold=0.1, clip=3.0)
     image = torch.tensor([0.05, -0.05, 0.2, 10.0]).view(1, 1, 2, 2)
