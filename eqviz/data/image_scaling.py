@@ -53,7 +53,8 @@ class ImageScaling:
     ) -> ImageScaling:
         """The statistics of all pixels of ``batches``; never more than one batch is looked at.
 
-        With ``size`` the statistics are those of ``batch.dense(size)``. A channel without any pixel, or with the same value everywhere, gets std 1.
+        With ``size`` the statistics are those of ``batch.dense(size)``. A channel without any pixel, or with
+        the same value everywhere, gets std 1.
 
         Raises:
             DataError: no images at all.
