@@ -26,8 +26,8 @@ repeat it.
 """
 
 
-# Parts of figures that the page's theme must not restyle in the browser: it draws lines in legends too short to
-# tell a dashed one from a solid one.
+# Parts of figures that the page's theme must not restyle in the browser: lines in legends would be too short
+# to tell a dashed one from a solid one.
 _OWN = ("Legend",)
 
 
@@ -126,7 +126,7 @@ def build(root: Path | str = "runs") -> pmui.Page:
     torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
     shell = Shell(root)
     if pn.state.curdoc is not None:
-        pn.state.curdoc.theme = Theme(json={"attrs": dict.fromkeys(_OWN, {})})
+        pn.state.curdoc.theme = Theme(json={"attrs": {name: {} for name in _OWN}})
     if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
         pn.state.on_session_destroyed(lambda _: shell.close())
     return shell.page
