@@ -21,8 +21,8 @@ with rows (component, block); out_dcs = sum_bk W_c,bk block_b,dks mixes blocks b
 All take float32 and float64, any device and first derivatives with respect to features, weights and decays;
 norms and tables are data. A jet of one node sums to 0, an empty layout gives empty results, padding neither
 contributes nor receives. ``"tiled"`` works tile by tile, keeps no pair tensor and recomputes the bells in the
-backward pass; ``"triton"`` does so in GPU kernels, products as sparse sums; ``"reference"`` is the same written
-down plainly. ``"auto"`` is Triton or tiled, see :mod:`eqviz.ops.dispatch`.
+backward pass; ``"triton"`` does so in GPU kernels, products as sparse sums; ``"reference"`` is the plain
+form.  ``"auto"`` is Triton or tiled, see :mod:`eqviz.ops.dispatch`.
 """
 
 from __future__ import annotations
