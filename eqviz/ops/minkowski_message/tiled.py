@@ -38,6 +38,7 @@ def message_tiled(
     kept: Kept | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """As :func:`eqviz.ops.minkowski_message.minkowski_message`."""
+    kept = kept if torch.is_grad_enabled() else None
     return _Message.apply(layout, kept, receiver, sender, features, *weights)
 
 
