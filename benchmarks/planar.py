@@ -46,7 +46,7 @@ def run(settings: Settings) -> list[Row]:
 
 
 def build_rows(repeats: int) -> list[Row]:
-    """18 convolutions at 125 x 125 with the CNN's number of parameters, kernels made from nothing each time."""
+    """18 convolutions at 125 x 125 with as many parameters as the CNN, kernels made from nothing."""
     times = {name: [_build_seconds(name) for _ in range(repeats)] for name in NETWORKS}
     return rows("build", times, 1.0, "s", "18 convolutions, 3 x 125 x 125, rule parameters")
 

@@ -8,7 +8,7 @@ from helpers import toy_jets
 
 from eqviz.data.images import axis_coordinates
 from eqviz.data.jets import JetBatch
-from eqviz.kinematics import from_ptetaphim, random_lorentz
+from eqviz.kinematics import from_ptetaphim, random_lorentz, rotation_matrix
 from eqviz.models import JetModel, build_model
 
 # Models that are too large for a quick test; others are tested with their default sizes.
@@ -23,6 +23,7 @@ SMALL = {
     "groupcnn": {"n_pixels": 10, "channels": (8, 16), "depth": 1, "hidden": 16},
     "steerable_cnn": {"n_pixels": 10, "channels": (8, 16), "depth": 1, "hidden": 16},
     "harmonic": {"n_pixels": 10, "channels": (8, 16), "depth": 1, "hidden": 16},
+    "spherical_cg": {"degree": 4, "channels": 6, "n_layers": 2, "hidden": 16},
     "relaxed": {"n_pixels": 10, "channels": (16, 32), "depth": 1, "hidden": 16},
 }
 
@@ -61,6 +62,8 @@ def transformations(symmetry: str, batch: JetBatch, seed: int) -> list[JetBatch]
         return [batch.permuted(seed)]
     if symmetry == "SO+(1,3)":
         return [batch.permuted(seed), batch.transformed(random_lorentz(rng, 10.0))]
+    if symmetry == "SO(3)":
+        return [batch.permuted(seed), batch.transformed(rotation_matrix(1.1, rng.normal(size=3)))]
     if symmetry in ("SO(2)", "O(2)") or (symmetry[0] in "CD" and symmetry[1:].isdigit()):
         # of the plane of an image, whose grid has quarter turns only
         quarter, mirror = np.array([[0.0, -1], [1, 0]]), np.array([[1.0, 0], [0, -1]])
