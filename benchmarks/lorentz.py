@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
-from benchmarks import lorentznet, pelican
-from benchmarks.measure import benchmark_jets, interleaved, peak_memory_mb, rows
+from benchmarks import lgn, lorentznet, pelican
+from benchmarks.measure import benchmark_jets, interleaved, rows
 from benchmarks.registry import Row, Settings, register
 from eqviz.data.jets import JetBatch
-from eqviz.models import JetModel, build_model
+from eqviz.models import build_model
 from eqviz.models.pelican import SIZES
 
-OURS, ORIGINAL = "eqviz", "original"
-TARGETS = {"PELICAN 208k": "8 x", "LGN 4.6k": "batch 8 and 32: under 2 ms/jet", "LorentzNet 224k": "3 x"}
-LGN_ORIGINAL = {"channels": (2, 3, 4, 3), "momenta_in": False, "pad_to": None, "per_pair": True}
+OURS = "eqviz"
+TARGETS = {"PELICAN 208k": "8 x", "LGN 4.5k": "batch 8 and 32: under 2 ms/jet", "LorentzNet 224k": "3 x"}
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "LorentzNet 224k": ("lorentznet", {}),
     "PELICAN 208k": ("pelican", SIZES["208k"]),
-    "LGN 4.6k": ("lgn", {}),
+    "LGN 4.5k": ("lgn", {}),
 }
+ROUNDS = 3
 MULTIPLICITIES, MULTIPLICITY_BATCH = (10, 20, 50, 100, 200), 8
-BATCHES, BATCH_MULTIPLICITY = (1, 2, 4, 8, 16, 32, 64), 50
+BATCHES, BATCH_MULTIPLICITY = (1, 4, 16, 64), 50
 
 
 @register(
@@ -37,7 +36,7 @@ def run(settings: Settings) -> list[Row]:
     found = [
         *named("LorentzNet 224k", lorentznet_rows(jets, source, settings)),
         *named("PELICAN 208k", pelican_rows(jets, source, settings)),
-        *(row for size in (8, 32) for row in named("LGN 4.6k", lgn_rows(jets, source, size, settings))),
+        *named("LGN 4.5k", lgn_rows(jets, source, settings)),
     ]
     print(table(found))
     return found + scaling(settings)
@@ -71,18 +70,16 @@ def pelican_rows(jets: JetBatch, source: str, settings: Settings) -> list[Row]:
     return out + (pelican.memory(setting) if settings.device == "cpu" else [])
 
 
-def lgn_rows(jets: JetBatch, source: str, size: int, settings: Settings) -> list[Row]:
-    batch = jets.select(range(size)).to(settings.device)
-    setting = f"batch {size}, {source}, float32"
-    networks = {ORIGINAL: lgn_original(), OURS: build_model("lgn")}
-    calls = {name: (network.to(settings.device), (batch,)) for name, network in networks.items()}
-    out = compared(calls, batch, setting, settings)
-    if settings.device == "cpu":
-        sizes = {name: peak_memory_mb(lgn_prepared, name, size) for name in networks}
-        for name, value in sizes.items():
-            share = value / sizes[ORIGINAL]
-            out.append(Row("memory of f + b", name, value, value, value, "MB", setting, share))
-    return out
+def lgn_rows(jets: JetBatch, source: str, settings: Settings) -> list[Row]:
+    lgn.verify(jets)
+    ours, plain = lgn.networks(settings.device)
+    out = []
+    for size in lgn.BATCHES:
+        batch = jets.select(range(size)).to(settings.device)
+        setting = f"batch {size}, {source}, float32"
+        calls = {lgn.PLAIN: (plain, (batch,)), OURS: (ours, (batch,))}
+        out += compared(calls, batch, setting, settings)
+    return out + (lgn.memory(source) if settings.device == "cpu" else [])
 
 
 def compared(
@@ -95,21 +92,9 @@ def compared(
             name: pelican.step(network.train(training), inputs, batch.label)
             for name, (network, inputs) in networks.items()
         }
-        times = interleaved(calls, 1 if settings.quick else 5, settings.device)
+        times = interleaved(calls, 1 if settings.quick else ROUNDS, settings.device)
         out += rows(quantity, times, 1e3 / len(batch), "ms/jet", setting)
     return out
-
-
-def lgn_original() -> JetModel:
-    """The published network as its own code computes it: trimmed to the batch, one product for every pair."""
-    return build_model("lgn-original", **LGN_ORIGINAL)
-
-
-def lgn_prepared(name: str, size: int) -> Callable[[], None]:
-    """One training call, for the memory meter."""
-    batch = benchmark_jets()[0].select(range(size))
-    network = lgn_original() if name == ORIGINAL else build_model("lgn")
-    return pelican.step(network.train(), (batch,), batch.label)
 
 
 def scaling(settings: Settings) -> list[Row]:
@@ -126,7 +111,7 @@ def scaling(settings: Settings) -> list[Row]:
     for quantity, size, n in cases:
         batch = toy_batch(size, n).to(settings.device)
         calls = {name: pelican.step(net, (batch,), batch.label) for name, net in networks.items()}
-        times = interleaved(calls, 1 if settings.quick else 3, settings.device)
+        times = interleaved(calls, 1 if settings.quick else ROUNDS, settings.device)
         out += rows(quantity, times, 1e3 / size, "ms/jet", f"batch {size}, N = {n}, float32")
     return out
 

@@ -33,6 +33,7 @@ from eqviz.data.jets import JetBatch
 from eqviz.evaluation.invariance import boost_scan, scan_batch
 from eqviz.models import JetModel, build_model
 from eqviz.models.lorentznet import LorentzNet
+from eqviz.models.pelican import SIZES
 from eqviz.models.published.lgn import LGNOriginal
 from eqviz.plots.style import INK, MUTED, VARIANT_DASHES, group_colour, mix
 
@@ -43,7 +44,8 @@ GAMMAS = (1.0, 10.0, 100.0, 1e3, 1e4)
 AXES = ("z", "random")
 LIGHT = 0.45  # share of white in the colour of random axes
 STEPS, BATCH, N_JETS, N_ORIGINAL = 150, 32, 200, 60
-NAMES = {"lorentznet": "LorentzNet 224k", "pelican": "PELICAN 48k", "lgn": "LGN 4.6k"}
+NAMES = {"lorentznet": "LorentzNet 224k", "pelican": "PELICAN 11k", "lgn": "LGN 4.5k"}
+PARAMS: dict[str, dict[str, Any]] = {"pelican": SIZES["11k"]}
 RATES = {"lorentznet": 1e-3, "pelican": 2.5e-3, "lgn": 3e-3}
 MARKERS = {"lorentznet": "o", "pelican": "v", "lgn": "^"}  # as eqviz.plots.style, in matplotlib's letters
 DASHES = {"solid": "-", "dashed": "--", "dotted": ":"}
@@ -101,7 +103,7 @@ def balanced(jets: JetBatch, count: int) -> JetBatch:
 def curves(name: str) -> Iterator[Curve]:
     """Untrained and trained, stable and naive, and the published implementation where it can run."""
     torch.manual_seed(0)
-    model = build_model(name)
+    model = build_model(name, **PARAMS.get(name, {}))
     for weights in ("untrained", "trained"):
         if weights == "trained":
             train(model, RATES[name])
@@ -150,7 +152,7 @@ def published_pelican(trained: nn.Module) -> nn.Module:
     """The published network with the weights that were trained here: no trained ones are released."""
     from eqviz.models.published.pelican_weights import to_clean
 
-    original = build_model("pelican-original")
+    original = build_model("pelican-original", **PARAMS["pelican"])
     state, clean = original.state_dict(), trained.state_dict()
     names = zip(state.items(), to_clean(state), strict=True)
     original.load_state_dict({key: clean[new].reshape(value.shape) for (key, value), new in names})
@@ -209,16 +211,16 @@ def draw_deviation(axes: Axes, rows: list[Row], name: str) -> None:
         axes.axhline(eps, color=MUTED[False], linewidth=0.9, linestyle="-.")
         axes.text(0.8, eps * 1.3, f"{text} rounding", color=MUTED[False], fontsize=10)
     axes.plot(grid, np.finfo(np.float64).eps * grid, color=MUTED[False], linewidth=0.9)
-    axes.text(150, 4e-15, "ε(float64) γ: rounding\nof the momenta", color=MUTED[False], fontsize=10)
+    axes.text(300, 1.5e-15, "rounding of float64\nmomenta, ε γ", color=MUTED[False], fontsize=10)
     for found, style in styled(rows, name):
         x = [row["gamma"] for row in found if row["gamma"] > 1]
         low, middle, high = (
             np.maximum([row[key] for row in found if row["gamma"] > 1], FLOOR)
             for key in ("low_rel", "median_rel", "high_rel")
         )
-        axes.fill_between(x, low, np.minimum(high, 1e9), color=style["color"], alpha=0.08, linewidth=0)
+        axes.fill_between(x, low, np.minimum(high, 1e12), color=style["color"], alpha=0.08, linewidth=0)
         axes.plot(x, middle, **style)
-    axes.set(xscale="log", yscale="log", xlim=(0.7, 2e4), ylim=(FLOOR / 2, 1e4), title=NAMES[name])
+    axes.set(xscale="log", yscale="log", xlim=(0.7, 2e4), ylim=(FLOOR / 2, 1e6), title=NAMES[name])
 
 
 def draw_auc(axes: Axes, rows: list[Row], name: str) -> None:
