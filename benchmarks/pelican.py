@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -83,6 +85,8 @@ def run(settings: Settings) -> list[Row]:
         count = operations_per_pair(name)
         out.append(Row("multiply-adds per pair", name, count, count, count, "", "forward"))
     out.append(Row("matrix products", "machine", rate, rate, rate, "GFLOP/s", f"(4096, {HIDDEN}) float32"))
+    if not settings.quick:
+        out += against_size(jets, source, ours, settings)
     return out + (memory(f"batch {BATCH}, {source}, float32") if settings.device == "cpu" else [])
 
 
@@ -119,6 +123,25 @@ def against_plain(
         calls = {name: step(network, (batch,), batch.label) for name, network in networks.items()}
         times = interleaved(calls, 1 if settings.quick else 3, settings.device)
         out += rows(quantity, times, 1e3 / PLAIN_BATCH, "ms/jet", f"batch {PLAIN_BATCH}, {source}, float32")
+    return out
+
+
+def against_size(jets: JetBatch, source: str, ours: Pelican, settings: Settings) -> list[Row]:
+    """Ours alone: cost against multiplicity and against batch size."""
+    rng = np.random.default_rng(0)
+    cases: dict[str, JetBatch] = {}
+    for n in (10, 25, 50, 100, 200):
+        p3 = rng.normal(0, 10, size=(8, n, 3))
+        p4 = np.concatenate([np.linalg.norm(p3, axis=2, keepdims=True), p3], 2)
+        cases[f"{n} constituents, batch 8"] = JetBatch.from_arrays(list(p4), labels=np.arange(8) % 2)
+    for size in (1, 8, 32, 128):
+        cases[f"batch {size}, {source}"] = jets.select(range(size))
+    out = []
+    for setting, batch in cases.items():
+        batch = batch.to(settings.device)
+        times = interleaved({OURS: step(ours.train(), (batch,), batch.label)}, 2, settings.device)
+        found = rows("forward + backward", times, 1e3 / len(batch), "ms/jet", f"{setting}, float32")
+        out += [replace(row, relative=None) for row in found]
     return out
 
 
