@@ -19,28 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from eqviz.groups.elements import Array
+from eqviz.layers.fixed_tables import FixedTables
 from eqviz.layers.lgn_plan import mix_plan, offsets
 from eqviz.layers.lorentz_basis import SCALAR, Label, dimension, square_couplings
 from eqviz.ops.lorentz_cg import ProductGroup, bell_aggregate, cg_mix, cg_products
 from eqviz.ops.pairs import PairLayout
-
-
-class FixedTables:
-    """Float64 tables as tensors of any precision and device; a buffer would be rounded once and for all."""
-
-    def __init__(self, arrays: Sequence[Array]) -> None:
-        self.arrays = tuple(arrays)
-        self._made: dict[tuple[torch.dtype, torch.device], tuple[Tensor, ...]] = {}
-
-    def like(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The tables in the precision and on the device of ``x``."""
-        key = x.dtype, x.device
-        if key not in self._made:
-            self._made[key] = tuple(
-                torch.tensor(array, dtype=x.dtype, device=x.device) for array in self.arrays
-            )
-        return self._made[key]
 
 
 class Bells(nn.Module):
