@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from bokeh.models import ColumnDataSource, LogColorMapper
 from bokeh.models.renderers import GlyphRenderer
 from bokeh.plotting import figure as Figure
@@ -35,10 +36,13 @@ def answers(figure: Figure) -> list[ColumnDataSource]:
 def replace_answers(
     figure: Figure, source: ColumnDataSource, before: ArrayLike, after: ArrayLike, jets: ArrayLike
 ) -> None:
-    """New points for one network of such a figure; ``jets`` are their numbers."""
+    """New points for one network of such a figure; ``jets`` are their numbers. Equal ones are not sent again."""
     axis: Any = figure.x_range
     size = float(axis.end) / 1.02
-    source.data = dict(before_after_columns(before, after, jets, size))
+    columns = dict(before_after_columns(before, after, jets, size))
+    there = source.data
+    if any(name not in there or not np.array_equal(there[name], columns[name]) for name in columns):
+        source.data = columns
 
 
 def replace_event(figure: Figure, p4: ArrayLike, radius: float | None = 0.8) -> None:

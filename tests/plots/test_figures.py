@@ -161,6 +161,11 @@ def test_answers_outside_the_frame_stay_visible() -> None:
     assert list(first.data["jet"]) == [7, 8, 9]
     live.replace_answers(figure, second, before, before, [7, 8, 9])
     assert np.allclose(second.data["after"], before)
+    there = second.data
+    live.replace_answers(figure, second, before, before, [7, 8, 9])
+    assert second.data is there  # nothing new: nothing to send and to paint
+    live.replace_answers(figure, second, before, before, [7, 8, 10])
+    assert list(second.data["jet"]) == [7, 8, 10]
     with pytest.raises(DataError, match="as many scores"):
         invariance.before_after([(LORENTZ, before, after[:2])])
 
