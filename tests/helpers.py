@@ -20,6 +20,7 @@ from eqviz.models import MODELS, build_model, save_model
 
 SMALL = {
     "lorentznet": {"n_blocks": 1, "hidden": 6},
+    "lgn": {"channels": (2, 2), "n_bells": 3},
     "pelican-irc": {"hidden": 6, "message": 4, "n_blocks": 1},
     "pelican": {"hidden": 6, "message": 4, "n_blocks": 1, "label_channels": 2},
 }
