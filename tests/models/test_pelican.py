@@ -45,7 +45,7 @@ def test_published_sizes(size, count):
 
 def test_sizes_without_reference_vectors():
     assert n_parameters(build_model("pelican", reference="none")) == 48_337
-    # quoted as "1k" and 326: the published count leaves out what its text does not say
+    # quoted as 1k and 326: the quotation does not say which 21 parameters the smallest one lacks
     assert n_parameters(build_model("pelican", **SIZES["1k"])) == 1_560
     assert n_parameters(build_model("pelican", **SIZES["326"])) == 326 + 21
 
