@@ -113,7 +113,7 @@ class ScalarPerceptron(nn.Module):
         for index, layer in enumerate(self.layers):
             if index:
                 rows = nn.functional.leaky_relu(rows, 0.01)
-            rows = torch.addmm(layer.bias[:, None], layer.weight, rows)
+            rows = layer(rows.T).T
         return rows[None]
 
 

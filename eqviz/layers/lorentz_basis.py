@@ -43,14 +43,13 @@ def tensor_labels(max_weight: int) -> tuple[Label, ...]:
 
 def check_label(label: Label) -> Label:
     """``label`` as a tuple of two integers; a ConfigError for any other thing."""
-    pair = tuple(label)
-    sound = len(pair) == 2 and all(isinstance(spin, int) for spin in pair)
-    if not sound or not MAX_WEIGHT >= pair[0] >= pair[1] >= 0 or (pair[0] + pair[1]) % 2:
+    sound = len(label) == 2 and all(isinstance(spin, int) for spin in label)
+    if not sound or not MAX_WEIGHT >= label[0] >= label[1] >= 0 or sum(label) % 2:
         raise ConfigError(
             f"expected a label (k, n) of twice the spins with {MAX_WEIGHT} >= k >= n >= 0 and k + n even, "
             f"for instance (1, 1) for four-vectors, got {label!r}"
         )
-    return pair
+    return label[0], label[1]
 
 
 def dimension(label: Label) -> int:

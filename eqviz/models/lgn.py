@@ -110,8 +110,9 @@ class LGN(JetModel):
             labels = list(levels[-1].outs)
         self.levels = nn.ModuleList(levels)
         self.perceptrons = nn.ModuleList(ScalarPerceptron(c_out) for c_out in config.channels[1:])
-        self.invariants = nn.ModuleList(Invariants(level.outs, config.parity) for level in levels)
-        width += sum(found.count * size for found, size in zip(self.invariants, config.channels[1:]))
+        last = [Invariants(level.outs, config.parity) for level in levels]
+        self.invariants = nn.ModuleList(last)
+        width += sum(found.count * size for found, size in zip(last, config.channels[1:]))
         self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(width, config.n_classes))
 
     def _level(self, labels: list[Label], c_in: int, c_out: int) -> CGLevel:
