@@ -32,6 +32,8 @@ class Controls(pn.viewable.Viewer):
         self.gamma = pmui.DiscreteSlider(
             label="boost γ", options=labels, value=nearest_gamma(session.gamma), width=250, margin=(4, 14)
         )
+        # not held back for 50 ms to gather changes: Latest does that, without waiting
+        self.gamma._priority_changes = ["value"]  # type: ignore[misc]
         self.play = pmui.Toggle(label="Play", icon="play_arrow", value=False, size="small", margin=(14, 2))
         self.axis = _choice({text: key for key, text in AXES.items()}, session.axis)
         self.dtype = _choice(["float32", "float64"], session.dtype)

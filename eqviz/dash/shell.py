@@ -20,9 +20,9 @@ from eqviz.plots.style import GROUP_COLOURS
 
 _HELP = """\
 **Colour** is the symmetry group, **marker** the architecture, **line** the variant: solid stable, dashed
-naive, dotted as published. Choose up to four runs on the left; the address of the page holds everything you
-have chosen, so it can be sent to a colleague. Every figure can be saved as PNG, SVG and CSV, and says how to
-repeat it.
+naive, dotted with hollow markers as published. Choose up to four runs on the left; the address of the page
+holds everything you have chosen, so it can be sent to a colleague. Every figure can be saved as PNG, SVG and
+CSV, and says how to repeat it.
 """
 
 

@@ -36,7 +36,7 @@ def answers(figure: Figure) -> list[ColumnDataSource]:
 def replace_answers(
     figure: Figure, source: ColumnDataSource, before: ArrayLike, after: ArrayLike, jets: ArrayLike
 ) -> None:
-    """New points for one network of such a figure; ``jets`` are their numbers. Equal ones are not sent again."""
+    """New points for one network of such a figure; ``jets`` are their numbers. Equal ones are not sent."""
     axis: Any = figure.x_range
     size = float(axis.end) / 1.02
     columns = dict(before_after_columns(before, after, jets, size))
