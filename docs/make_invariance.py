@@ -13,7 +13,7 @@ import argparse
 import csv
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ AXES = ("z", "random")
 LIGHT = 0.45  # share of white in the colour of random axes
 STEPS, BATCH, N_JETS, N_ORIGINAL = 150, 32, 200, 60
 NAMES = {"lorentznet": "LorentzNet 224k", "pelican": "PELICAN 11k", "lgn": "LGN 4.5k"}
+# "released": the authors', without the clamp; "published": of the published implementation
+WEIGHTS = ("untrained", "trained", "released", "published")
 PARAMS: dict[str, dict[str, Any]] = {"pelican": SIZES["11k"]}
 RATES = {"lorentznet": 1e-3, "pelican": 2.5e-3, "lgn": 3e-3}
 MARKERS = {"lorentznet": "o", "pelican": "v", "lgn": "^"}  # as eqviz.plots.style, in matplotlib's letters
@@ -58,7 +60,7 @@ Row = dict[str, Any]
 class Curve:
     """One network in one arithmetic: what is scanned together."""
 
-    weights: str  # "untrained", "trained" or "published"
+    weights: str  # out of WEIGHTS
     variant: str  # "stable", "naive" or "original"
     model: nn.Module
     n_jets: int = N_JETS
@@ -70,27 +72,28 @@ def main() -> None:
     )
     parser.add_argument("--measure", nargs="*", choices=sorted(NAMES), default=[], help="networks to measure")
     torch.set_num_threads(1)
-    for name in parser.parse_args().measure:
-        found = measure(name)
-        write_rows(merged(read_rows(), name, found))  # read again: another process may have measured, too
+    parser.add_argument("--weights", nargs="*", choices=WEIGHTS, default=WEIGHTS, help="only some of them")
+    arguments = parser.parse_args()
+    for name in arguments.measure:
+        measure(name, arguments.weights)
     rows = read_rows()
     draw_figure(rows)
     write_page(rows)
 
 
-def measure(name: str) -> list[Row]:
-    """All curves of one network."""
-    jets, rows = scan_batch(load("top_sample", "test"), N_JETS), []
-    for curve in curves(name):
-        batch = jets if curve.n_jets == N_JETS else balanced(jets, curve.n_jets)
+def measure(name: str, wanted: Sequence[str]) -> None:
+    """All curves of one network, each written as soon as it is there."""
+    jets = scan_batch(load("top_sample", "test"), N_JETS)
+    for curve in curves(name, wanted):
+        batch, rows = jets if curve.n_jets == N_JETS else balanced(jets, curve.n_jets), []
         start = time.process_time()
         for axis in AXES:
             found = boost_scan(curve.model, batch, gammas=GAMMAS, axis=axis, stable=curve.variant == "stable")
             about = {"network": name, "weights": curve.weights, "variant": curve.variant}
             rows += [{**about, "gamma": row["parameter"], **row} for row in found]
-        worst = max(row["median_rel"] for row in rows[-len(found) :])
+        write_rows(merged(read_rows(), name, rows))
+        worst = max(row["median_rel"] for row in rows)
         print(f"{name} {curve.weights} {curve.variant}: {worst:.1e}, {time.process_time() - start:.0f} s")
-    return rows
 
 
 def balanced(jets: JetBatch, count: int) -> JetBatch:
@@ -100,20 +103,26 @@ def balanced(jets: JetBatch, count: int) -> JetBatch:
     return jets.select(np.sort(np.concatenate([np.flatnonzero(labels == k)[: count // 2] for k in (0, 1)])))
 
 
-def curves(name: str) -> Iterator[Curve]:
-    """Untrained and trained, stable and naive, and the published implementation where it can run."""
+def curves(name: str, wanted: Sequence[str]) -> Iterator[Curve]:
+    """Stable and naive with every kind of weights, and the published implementation where it can run."""
     torch.manual_seed(0)
-    model = build_model(name, **PARAMS.get(name, {}))
-    for weights in ("untrained", "trained"):
-        if weights == "trained":
+    model: nn.Module = build_model(name, **PARAMS.get(name, {}))
+    for weights in WEIGHTS[:3]:
+        if weights == "released":
+            options = {"clamp": None, "pool_size": None, "scalars": "mass", "stable": True}
+            released = from_reference(LorentzNet.from_published, "lorentznet_top.pt", **options)
+            if name != "lorentznet" or released is None:
+                continue
+            model = released
+        elif weights == "trained" and {"trained", "published"} & set(wanted):
             train(model, RATES[name])
         for variant in ("stable", "naive"):
-            yield Curve(weights, variant, model)
+            if weights in wanted:
+                yield Curve(weights, variant, model)
     published = {"lorentznet": published_lorentznet, "lgn": published_lgn, "pelican": published_pelican}
-    original = published[name](model)
+    original = published[name](model) if "published" in wanted else None
     if original is not None:
-        weights = "trained" if name == "pelican" else "published"
-        yield Curve(weights, "original", original, N_ORIGINAL)
+        yield Curve("published", "original", original, N_ORIGINAL)
 
 
 def train(model: JetModel, rate: float) -> None:
@@ -143,9 +152,9 @@ def published_lgn(_: nn.Module) -> nn.Module | None:
     return from_reference(LGNOriginal.from_published, "lgn_run1.pt")
 
 
-def from_reference(read: Callable[[Path], nn.Module], name: str) -> nn.Module | None:
+def from_reference(read: Callable[..., nn.Module], name: str, **options: Any) -> nn.Module | None:
     path = Path(os.environ.get("EQVIZ_REFERENCE", HERE)) / name
-    return read(path) if path.is_file() else None
+    return read(path, **options) if path.is_file() else None
 
 
 def published_pelican(trained: nn.Module) -> nn.Module:
@@ -235,11 +244,12 @@ FLOOR = float(np.finfo(np.float64).eps)
 
 
 def styled(rows: list[Row], name: str) -> Iterator[tuple[list[Row], dict[str, Any]]]:
-    """Curves of trained weights with colour of the group, marker of the network, dash of the variant."""
+    """Curves of the best weights with colour of the group, marker of the network, dash of the variant."""
     colour = group_colour("SO+(1,3)")
     for variant, dash in VARIANT_DASHES.items():
         for axis, shade in (("random", LIGHT), ("z", 0.0)):
-            for weights in ("trained", "published"):
+            best = "released" if selected(rows, name, "released", variant, axis) else "trained"
+            for weights in (best, "published"):
                 found = selected(rows, name, weights, variant, axis)
                 if found:
                     style = {
@@ -269,7 +279,7 @@ def write_page(rows: list[Row]) -> None:
             "naive: median", "naive: AUC moves by"]  # fmt: skip
     table = [head, ["---"] * len(head)]
     for name in NAMES:
-        for weights in ("untrained", "trained"):
+        for weights in WEIGHTS[:3]:
             for gamma in (10.0, 1e3, 1e4):
                 stable, naive = (worst(rows, name, weights, kind, gamma) for kind in ("stable", "naive"))
                 if stable and naive:
