@@ -14,7 +14,7 @@ from eqviz.models import JetModel, build_model
 # Models that are too large for a quick test; others are tested with their default sizes.
 SMALL = {
     "lorentznet": {"n_blocks": 2, "hidden": 12},
-    "lgn": {"channels": (3, 3, 4), "n_bells": 5, "scale": 0.03},
+    "lgn": {"channels": (4, 6, 12), "scale": 0.1},
     "pelican-irc": {"hidden": 12, "message": 8, "n_blocks": 2},
     "pelican": {"hidden": 10, "message": 6, "n_blocks": 2, "label_channels": 3},
     "d4cnn": {"n_pixels": 16, "fields": (4, 8), "hidden": 16},
