@@ -43,7 +43,7 @@ def add_network(root: Path, jets: Path, run_id: str, *, seed: int = 0, epochs: i
     data = JetDataset.from_parquet(jets / "test.parquet")
     logits = predict(model, data)
     spread = logits[:, 1].std()
-    learned = data.labels - 0.5 + np.random.default_rng(seed).normal(scale=0.35, size=len(data))
+    learned = data.labels - 0.5 + np.random.default_rng(seed).normal(scale=0.6, size=len(data))
     logits = logits + 2 * spread * np.stack([-learned, learned], axis=1)  # as if it had learned something
     stable = bool(params.get("stable", True))
     rows = boost_scan(

@@ -39,7 +39,7 @@ def test_tabs_are_found_by_themselves() -> None:
 @pytest.mark.parametrize("name", TABS)
 @pytest.mark.parametrize("dark", [False, True])
 def test_every_card_says_what_it_shows(store: Path, name: str, dark: bool) -> None:
-    tab = opened(name, Session(store, dark=dark, chosen=["pfn-small"]))
+    tab = opened(name, Session(store, dark=dark, chosen=["pfn-small"], axis="z"))  # with stored rows
     found = cards(tab)
     assert found
     for title, card in found.items():
