@@ -78,7 +78,11 @@ def lgn_rows(jets: JetBatch, source: str, settings: Settings) -> list[Row]:
         batch = jets.select(range(size)).to(settings.device)
         setting = f"batch {size}, {source}, float32"
         calls = {lgn.PLAIN: (plain, (batch,)), OURS: (ours, (batch,))}
-        out += compared(calls, batch, setting, settings)
+        for row in compared(calls, batch, setting, settings):
+            known = lgn.KNOWN[size]["backward" in row.quantity]
+            if row.implementation == lgn.PLAIN and abs(row.value / known - 1) > 0.2:
+                continue  # too unlike the published code to stand in for it
+            out.append(row)
     return out + (lgn.memory(source) if settings.device == "cpu" else [])
 
 
@@ -129,7 +133,8 @@ def table(found: list[Row]) -> str:
     lines = [f"  {'':18s}{'':20s}{'peer':>10s}{'eqviz':>10s}{'ratio':>8s}  target of f + b"]
     keys = dict.fromkeys((row.quantity, row.setting, row.unit) for row in found)
     for quantity, setting, unit in keys:
-        peer, ours = (row.value for row in found if (row.quantity, row.setting) == (quantity, setting))
+        values = [row.value for row in found if (row.quantity, row.setting) == (quantity, setting)]
+        peer, ours = (float("nan"), *values)[-2:]
         network, what = quantity.split(": ")
         target = TARGETS[network] if what == "forward + backward" else ""
         numbers = f"{peer:10.4g}{ours:10.4g}{peer / ours:8.2f}"
