@@ -122,4 +122,6 @@ def test_momenta_get_gradients():
     direction = torch.randn(p3.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         plus, minus = (function(p3 + sign * step * direction)[:, 0].sum() for sign in (1, -1))
-    torch.testing.assert_close((gradient * direction).sum(), (plus - minus) / (2 * step), rtol=1e-5, atol=1e-9)
+    torch.testing.assert_close(
+        (gradient * direction).sum(), (plus - minus) / (2 * step), rtol=1e-5, atol=1e-9
+    )
