@@ -11,8 +11,8 @@ from torch.autograd.function import once_differentiable
 
 from eqviz.ops.lorentz_cg.scratch import scratch
 
-# Slots worked on at once: the largest products of 512 slots and 4 channels are 0.7 MB in float32.
-CHUNK = 512
+# Slots worked on at once: measured best of 256 to 2048, though the largest products are 3 MB in float32 then.
+CHUNK = 2048
 GPU_CHUNK = 1 << 16
 
 

@@ -26,6 +26,6 @@ def scratch(name: str, like: Tensor, *shape: int) -> Tensor:
         return like.new_empty(shape)
     size, key = prod(shape), (name, like.dtype)
     buffer = _MEMORY.buffers.get(key)
-    if buffer is None or len(buffer) < size:
+    if buffer is None or buffer.numel() < size:
         buffer = _MEMORY.buffers[key] = torch.empty(size + size // 4, dtype=like.dtype)
-    return buffer[:size].view(shape)
+    return buffer.narrow(0, 0, size).view(shape)
