@@ -18,7 +18,7 @@ from eqviz.errors import EqvizError
 from eqviz.plots import captions
 from eqviz.plots.scores import Network as Point
 from eqviz.plots.scores import landscape
-from eqviz.plots.style import Tag, shade_repeats
+from eqviz.plots.style import Tag
 from eqviz.study.published import published_results
 
 
@@ -121,11 +121,17 @@ def landscape_points(session: Session) -> tuple[list[Point], str]:
     """All sound runs, and published networks if the runs were measured on the data they are published for."""
     runs = [run for run in session.sound() if {"parameters", "rejection_30"} <= set(run.metrics)]
     points = []
-    for run, tag in zip(runs, shade_repeats([base_tag(run) for run in runs])):
+    for run in runs:  # every point has its name beside it: no shades, so that colour means the group alone
         size, rejection = run.metrics["parameters"]["value"], run.metrics["rejection_30"]
         if rejection["value"] is not None and np.isfinite(rejection["value"]) and size:
             points.append(
-                Point(tag, float(size), float(rejection["value"]), rejection["error"], source="this store")
+                Point(
+                    base_tag(run),
+                    float(size),
+                    float(rejection["value"]),
+                    rejection["error"],
+                    source="this store",
+                )
             )
     names = {library.data_name(run) for run in runs}
     rows = published_results(names.pop()) if len(names) == 1 else ()
