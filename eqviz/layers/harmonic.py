@@ -20,11 +20,9 @@ from eqviz.errors import ConfigError
 from eqviz.layers.fields import FieldKind, FieldType, scalars
 from eqviz.layers.kernels import pixel_grid, ring_profile, rings
 from eqviz.layers.plain_stack import (
-    FeatureMap,
     LayerPlan,
+    LayerStack,
     as_conv2d,
-    calibration_noise,
-    exported_layers,
     make_pool,
 )
 
@@ -213,7 +211,7 @@ class HarmonicLayer(nn.Module):
         return nn.Sequential(conv, deepcopy(self.act), deepcopy(self.pool))
 
 
-class HarmonicStack(nn.Module):
+class HarmonicStack(LayerStack):
     """Harmonic layers one after the other; then the averages of all magnitudes over the image.
 
     Args:
@@ -224,6 +222,7 @@ class HarmonicStack(nn.Module):
 
     def __init__(self, in_channels: int, orders: int, plan: list[LayerPlan]) -> None:
         super().__init__()
+        self.in_type = scalars(GROUP, in_channels)
         fields = [(in_channels,), *((step.width,) * orders for step in plan)]
         self.layers = nn.ModuleList(
             HarmonicLayer(*pair, step, real=index == 0)
@@ -231,28 +230,7 @@ class HarmonicStack(nn.Module):
         )
         self.n_features = sum(fields[-1])
         self.pool = MagnitudePool()
-        with torch.no_grad():
-            x = calibration_noise(in_channels)
-            for layer in self.layers:
-                x = layer.calibrate(x)  # type: ignore[operator]
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Images (B, C, N, N) to invariants (B, n_features)."""
-        x = images
-        for layer in self.layers:
-            x = layer(x)
-        return self.pool(x)
-
-    def feature_maps(self, images: Tensor) -> list[FeatureMap]:
-        """The image and the output of every layer with its law."""
-        maps: list[FeatureMap] = [("image", images, scalars(GROUP, images.shape[1]))]
-        for index, layer in enumerate(self.layers):
-            maps.append((f"layer {index + 1}", layer(maps[-1][1]), layer.out_type))  # type: ignore[arg-type]
-        return maps
-
-    def export(self) -> nn.Sequential:
-        """Plain convolutions and C-ReLUs with the same output in evaluation mode; a copy."""
-        return nn.Sequential(*exported_layers(self.layers), deepcopy(self.pool))
+        self._calibrate(in_channels)
 
 
 class MagnitudePool(nn.Module):

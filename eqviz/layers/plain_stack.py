@@ -101,6 +101,47 @@ class PlainStack(nn.Module):
         return nn.Sequential(*exported_layers(self.layers), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
+class LayerStack(nn.Module):
+    """Layers of known laws one after the other, then invariants of the whole image.
+
+    Subclasses set ``layers``, each with ``out_type``, ``calibrate`` and ``export``; ``in_type``, the law of
+    the image; and ``pool``.
+    """
+
+    layers: nn.ModuleList
+    in_type: FieldType
+    pool: nn.Module
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (B, C, N, N) to invariants (B, n_features)."""
+        x = images
+        for layer in self.layers:
+            x = layer(x)
+        return self.pool(x)
+
+    def feature_maps(self, images: Tensor) -> list[FeatureMap]:
+        """The image and the output of every layer with its law."""
+        maps: list[FeatureMap] = [("image", images, self.in_type)]
+        for index, layer in enumerate(self.layers):
+            maps.append((f"layer {index + 1}", layer(maps[-1][1]), layer.out_type))  # type: ignore[arg-type]
+        return maps
+
+    def export(self) -> nn.Sequential:
+        """Plain layers with the same output in evaluation mode; a copy."""
+        return nn.Sequential(*exported_layers(self.layers), deepcopy(self.pool))
+
+    @torch.no_grad()
+    def _calibrate(self, in_channels: int) -> None:
+        """Layer-sequential unit variance (arXiv:1511.06422) on noise.
+
+        Steerable kernels are smooth: they pass more of smooth features than of noise, and more at every
+        layer, so that weights scaled for noise alone let a deep network's activations grow.
+        """
+        x = calibration_noise(in_channels)
+        for layer in self.layers:
+            x = layer.calibrate(x)  # type: ignore[operator]
+
+
 def exported_layers(layers: nn.ModuleList) -> list[nn.Module]:
     """What the layers' ``export`` gives, in one row."""
     blocks = [block for layer in layers for block in layer.export()]  # type: ignore[operator]

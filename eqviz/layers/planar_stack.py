@@ -21,11 +21,9 @@ from eqviz.layers.fieldconv import (
 )
 from eqviz.layers.fields import FieldKind, FieldType, planar_group, scalars
 from eqviz.layers.plain_stack import (
-    FeatureMap,
     LayerPlan,
+    LayerStack,
     as_conv2d,
-    calibration_noise,
-    exported_layers,
     make_pool,
     plain_count,
 )
@@ -141,7 +139,7 @@ class FieldLayer(nn.Module):
         return nn.Sequential(conv, deepcopy(self.act), deepcopy(self.pool))
 
 
-class FieldStack(nn.Module):
+class FieldStack(LayerStack):
     """Steerable layers one after the other, then the invariants of every field averaged over the image.
 
     Args:
@@ -159,7 +157,8 @@ class FieldStack(nn.Module):
         make: Callable[..., FieldConv] = FieldConv,
     ) -> None:
         super().__init__()
-        before = [scalars(types[0].group, in_channels), *types]
+        self.in_type = scalars(types[0].group, in_channels)
+        before = [self.in_type, *types]
         self.layers = nn.ModuleList(
             FieldLayer(*pair, step, index == 0, make)
             for index, (pair, step) in enumerate(zip(zip(before, types), plan))
@@ -167,36 +166,6 @@ class FieldStack(nn.Module):
         self.pool = FieldPool(types[-1])
         self.n_features = types[-1].n_fields
         self._calibrate(in_channels)
-
-    @torch.no_grad()
-    def _calibrate(self, in_channels: int) -> None:
-        """Layer-sequential unit variance (arXiv:1511.06422) on noise.
-
-        Steerable kernels are smooth: they pass more of smooth features than of noise, and more at every
-        layer, so that weights scaled for noise alone let a deep network's activations grow.
-        """
-        x = calibration_noise(in_channels)
-        for layer in self.layers:
-            x = layer.calibrate(x)  # type: ignore[operator]
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Images (B, C, N, N) to invariants (B, n_features)."""
-        x = images
-        for layer in self.layers:
-            x = layer(x)
-        return self.pool(x)
-
-    def feature_maps(self, images: Tensor) -> list[FeatureMap]:
-        """The image and the output of every layer with its law."""
-        first: FieldType = self.layers[0].in_type  # type: ignore[assignment]
-        maps: list[FeatureMap] = [("image", images, first)]
-        for index, layer in enumerate(self.layers):
-            maps.append((f"layer {index + 1}", layer(maps[-1][1]), layer.out_type))  # type: ignore[arg-type]
-        return maps
-
-    def export(self) -> nn.Sequential:
-        """Plain convolutions, ReLU and pooling with the same output in evaluation mode."""
-        return nn.Sequential(*exported_layers(self.layers), deepcopy(self.pool))
 
 
 class FieldPool(nn.Module):

@@ -37,6 +37,12 @@ SIZES: dict[str, dict[str, Any]] = {
 }
 
 
+def label_width(reference: Reference, n_scalars: int) -> int:
+    """Width of the labels of a node: its kind as a one-hot vector if there are kinds, then given scalars."""
+    n_reference = len(REFERENCES[reference])
+    return n_scalars + (1 + n_reference if n_reference else 0)
+
+
 @dataclass(frozen=True)
 class PelicanConfig:
     """Parameters of PELICAN; the defaults are the published 48k tagger without its quirks.
@@ -81,8 +87,7 @@ class PelicanConfig:
     @property
     def n_labels(self) -> int:
         """Width of the labels of a node: its kind as a one-hot vector, then the batch's scalars."""
-        n_reference = len(REFERENCES[self.reference])
-        return self.n_scalars + (1 + n_reference if n_reference else 0)
+        return label_width(self.reference, self.n_scalars)
 
 
 @register_model(

@@ -13,7 +13,7 @@ from eqviz.layers.events import prepare
 from eqviz.layers.pelican_maps import PairsToNodes
 from eqviz.layers.pelican_stack import PelicanStack
 from eqviz.models.base import require
-from eqviz.models.pelican import REFERENCES, Reference, node_labels, pair_products
+from eqviz.models.pelican import REFERENCES, Reference, label_width, node_labels, pair_products
 from eqviz.models.regression import MomentumModel, register_regressor
 from eqviz.ops.permutation_2to2 import MirrorPairs
 
@@ -59,8 +59,7 @@ class PelicanMomentumConfig:
     @property
     def n_labels(self) -> int:
         """Width of the labels of a node."""
-        n_reference = len(REFERENCES[self.reference])
-        return self.n_scalars + (1 + n_reference if n_reference else 0)
+        return label_width(self.reference, self.n_scalars)
 
 
 @register_regressor(
