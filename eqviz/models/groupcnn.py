@@ -8,12 +8,14 @@ from typing import ClassVar, Literal
 from eqviz.layers.plain_stack import plan_layers
 from eqviz.layers.planar_stack import FieldStack, Rule, hidden_type, types_by_rule
 from eqviz.models.base import register_model
-from eqviz.models.image_model import ImageModel, check_config, check_stages, make_head
+from eqviz.models.image_model import ImageModel, StagedConfig, make_head
 
 
-@dataclass(frozen=True)
-class GroupCNNConfig:
+@dataclass(frozen=True, kw_only=True)
+class GroupCNNConfig(StagedConfig):
     """Parameters of the group convolutional network.
+
+    Images, stages (``channels`` are those of the CNN of the same plan) and perceptron: see StagedConfig.
 
     Attributes:
         group: "C4" or "D4", exact on square pixels; "C8" or "D8", exact under their quarter turns (and
@@ -21,32 +23,11 @@ class GroupCNNConfig:
         rule: how many fields of |G| channels replace the CNN's channels. "channels": as many channels, so
             channels / |G| fields and a lite network of few parameters. "parameters": as many fields as make
             the trunk's parameters those of the CNN. "fields": one for every channel, |G| times the cost.
-        in_channels: channels of the image; jets are drawn in 1.
-        n_pixels: pixels along each side.
-        half_width: of a drawn jet in eta and phi; detector images ignore it.
-        channels: of the CNN of the same plan in each stage; every stage but the last halves the image.
-        depth: convolutions in each stage.
-        kernel_size: of the first convolution, odd; the others use 3.
-        hidden: width of the perceptron on the invariants.
-        n_classes: number of logits.
-        dropout: dropout rate before the last layer.
     """
 
+    model: ClassVar[str] = "groupcnn"
     group: Literal["C4", "D4", "C8", "D8"] = "D4"
     rule: Rule = "parameters"
-    in_channels: int = 1
-    n_pixels: int = 32
-    half_width: float = 0.8
-    channels: tuple[int, ...] = (16, 32, 64)
-    depth: int = 2
-    kernel_size: int = 5
-    hidden: int = 64
-    n_classes: int = 2
-    dropout: float = 0.1
-
-    def __post_init__(self) -> None:
-        check_config(self, "groupcnn")
-        check_stages(self, "groupcnn")
 
 
 @register_model(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -13,6 +14,65 @@ from eqviz.data.jets import JetBatch
 from eqviz.errors import ConfigError
 from eqviz.layers.plain_stack import FeatureMap, check_images
 from eqviz.models.base import JetModel, require
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageModelConfig:
+    """What the parameters of all networks on images include.
+
+    Attributes:
+        in_channels: channels of the image; jets are drawn in 1.
+        n_pixels: pixels along each side.
+        half_width: of a drawn jet in eta and phi; detector images ignore it.
+        hidden: width of the perceptron on the features.
+        n_classes: number of logits.
+        dropout: dropout rate before the last layer.
+    """
+
+    model: ClassVar[str]
+    in_channels: int = 1
+    n_pixels: int = 32
+    half_width: float = 0.8
+    hidden: int = 64
+    n_classes: int = 2
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        self.require(self.n_pixels >= 4, "n_pixels", "4 or more")
+        self.require(self.in_channels >= 1, "in_channels", "1 or more")
+        self.require(self.half_width > 0, "half_width", "positive")
+        self.require(self.hidden >= 1, "hidden", "1 or more")
+        self.require(self.n_classes >= 1, "n_classes", "1 or more")
+        self.require(0 <= self.dropout < 1, "dropout", "in [0, 1)")
+
+    def require(self, condition: bool, field: str, expected: str) -> None:
+        """Raise a ConfigError that names the model and shows the field's value unless ``condition``."""
+        require(condition, f"{self.model}.{field}", expected, getattr(self, field))
+
+    def require_channels(self, channels: tuple[int, ...], kernel_size: int) -> None:
+        """The checks of networks whose stages have their own widths, after a first convolution."""
+        self.require(bool(channels) and min(channels) >= 1, "channels", "one or more positive numbers")
+        self.require(kernel_size >= 1 and kernel_size % 2 == 1, "kernel_size", "odd and positive")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StagedConfig(ImageModelConfig):
+    """Parameters of networks in stages (:func:`eqviz.layers.plain_stack.plan_layers`).
+
+    Attributes:
+        channels: of the plain network of this plan in each stage; every stage but the last halves the image.
+        depth: convolutions in each stage.
+        kernel_size: of the first convolution, odd; the others use 3.
+    """
+
+    channels: tuple[int, ...] = (16, 32, 64)
+    depth: int = 2
+    kernel_size: int = 5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require_channels(self.channels, self.kernel_size)
+        self.require(self.depth >= 1, "depth", "1 or more")
 
 
 class ImageModel(JetModel):
@@ -77,22 +137,3 @@ def make_head(features: int, hidden: int, n_classes: int, dropout: float) -> nn.
     return nn.Sequential(
         nn.Linear(features, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, n_classes)
     )
-
-
-def check_config(config: Any, name: str) -> None:
-    """The checks that configs of all image networks share."""
-    require(config.n_pixels >= 4, f"{name}.n_pixels", "4 or more", config.n_pixels)
-    require(config.in_channels >= 1, f"{name}.in_channels", "1 or more", config.in_channels)
-    require(config.half_width > 0, f"{name}.half_width", "positive", config.half_width)
-    require(config.hidden >= 1, f"{name}.hidden", "1 or more", config.hidden)
-    require(config.n_classes >= 1, f"{name}.n_classes", "1 or more", config.n_classes)
-    require(0 <= config.dropout < 1, f"{name}.dropout", "in [0, 1)", config.dropout)
-
-
-def check_stages(config: Any, name: str) -> None:
-    """The checks of networks in stages (:func:`eqviz.layers.planar_stack.plan_layers`)."""
-    widths = bool(config.channels) and min(config.channels) >= 1
-    require(widths, f"{name}.channels", "one or more positive numbers", config.channels)
-    require(config.depth >= 1, f"{name}.depth", "1 or more", config.depth)
-    odd = config.kernel_size >= 1 and config.kernel_size % 2 == 1
-    require(odd, f"{name}.kernel_size", "odd and positive", config.kernel_size)

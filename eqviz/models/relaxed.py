@@ -9,48 +9,31 @@ from typing import ClassVar, Literal
 from eqviz.layers.plain_stack import plan_layers
 from eqviz.layers.planar_stack import FieldStack, Rule, hidden_type, types_by_rule
 from eqviz.layers.relaxed import RelaxedConv
-from eqviz.models.base import register_model, require
-from eqviz.models.image_model import ImageModel, check_config, check_stages, make_head
+from eqviz.models.base import register_model
+from eqviz.models.image_model import ImageModel, StagedConfig, make_head
 
 
-@dataclass(frozen=True)
-class RelaxedConfig:
+@dataclass(frozen=True, kw_only=True)
+class RelaxedConfig(StagedConfig):
     """Parameters of the relaxed group convolutional network.
+
+    Images, stages and perceptron: see StagedConfig.
 
     Attributes:
         group: "C4", "D4", "C8" or "D8", whose symmetry holds at the start.
         n_banks: steerable filters that are summed with weights for each group element.
         rule: fields for the plain network's channels: "channels", "parameters" (those of one bank) or
             "fields", as in groupcnn.
-        in_channels: channels of the image; jets are drawn in 1.
-        n_pixels: pixels along each side.
-        half_width: of a drawn jet in eta and phi; detector images ignore it.
-        channels: of the plain network of the same plan in each stage; every stage but the last halves the
-            image.
-        depth: convolutions in each stage.
-        kernel_size: of the first convolution, odd; the others use 3.
-        hidden: width of the perceptron on the features.
-        n_classes: number of logits.
-        dropout: dropout rate before the last layer.
     """
 
+    model: ClassVar[str] = "relaxed"
     group: Literal["C4", "D4", "C8", "D8"] = "D4"
     n_banks: int = 2
     rule: Rule = "channels"
-    in_channels: int = 1
-    n_pixels: int = 32
-    half_width: float = 0.8
-    channels: tuple[int, ...] = (16, 32, 64)
-    depth: int = 2
-    kernel_size: int = 5
-    hidden: int = 64
-    n_classes: int = 2
-    dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        check_config(self, "relaxed")
-        check_stages(self, "relaxed")
-        require(self.n_banks >= 1, "relaxed.n_banks", "1 or more", self.n_banks)
+        super().__post_init__()
+        self.require(self.n_banks >= 1, "n_banks", "1 or more")
 
 
 @register_model(

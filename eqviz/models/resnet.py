@@ -10,50 +10,38 @@ from torch import Tensor, nn
 
 from eqviz.layers.fields import scalars
 from eqviz.layers.plain_stack import FeatureMap
-from eqviz.models.base import register_model, require
-from eqviz.models.image_model import ImageModel, check_config, make_head
+from eqviz.models.base import register_model
+from eqviz.models.image_model import ImageModel, ImageModelConfig, make_head
 
 
-@dataclass(frozen=True)
-class ResNetConfig:
+@dataclass(frozen=True, kw_only=True)
+class ResNetConfig(ImageModelConfig):
     """Parameters of the residual network; 15 convolutions by default.
 
+    Images and perceptron: see ImageModelConfig.
+
     Attributes:
-        in_channels: channels of the image; jets are drawn in 1.
-        n_pixels: pixels along each side.
-        half_width: of a drawn jet in eta and phi; detector images ignore it.
         channels: of each stage; a block of stride 2 leads from one to the next.
         blocks: residual blocks in each stage, besides that one.
         cardinality: 1, or the number of groups of a ResNeXt's bottlenecks; divides the channels.
         kernel_size: of the first convolution, odd.
         stem_stride: of the first convolution; 2 for images of 64 pixels and more.
-        hidden: width of the perceptron on the averaged features.
-        n_classes: number of logits.
-        dropout: dropout rate before the last layer.
     """
 
-    in_channels: int = 1
-    n_pixels: int = 32
-    half_width: float = 0.8
+    model: ClassVar[str] = "resnet"
     channels: tuple[int, ...] = (16, 32)
     blocks: int = 3
     cardinality: int = 1
     kernel_size: int = 7
     stem_stride: int = 1
-    hidden: int = 64
-    n_classes: int = 2
-    dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        check_config(self, "resnet")
-        widths = bool(self.channels) and min(self.channels) >= 1
-        require(widths, "resnet.channels", "one or more positive numbers", self.channels)
-        require(self.blocks >= 1, "resnet.blocks", "1 or more", self.blocks)
+        super().__post_init__()
+        self.require_channels(self.channels, self.kernel_size)
+        self.require(self.blocks >= 1, "blocks", "1 or more")
         divides = self.cardinality >= 1 and all(width % self.cardinality == 0 for width in self.channels)
-        require(divides, "resnet.cardinality", f"a divisor of {self.channels}", self.cardinality)
-        odd = self.kernel_size >= 1 and self.kernel_size % 2 == 1
-        require(odd, "resnet.kernel_size", "odd and positive", self.kernel_size)
-        require(self.stem_stride in (1, 2), "resnet.stem_stride", "1 or 2", self.stem_stride)
+        self.require(divides, "cardinality", f"a divisor of {self.channels}")
+        self.require(self.stem_stride in (1, 2), "stem_stride", "1 or 2")
 
 
 @register_model(

@@ -7,13 +7,15 @@ from typing import ClassVar, Literal
 
 from eqviz.layers.plain_stack import plan_layers
 from eqviz.layers.planar_stack import FieldStack, Rule, hidden_type, types_by_rule
-from eqviz.models.base import register_model, require
-from eqviz.models.image_model import ImageModel, check_config, check_stages, make_head
+from eqviz.models.base import register_model
+from eqviz.models.image_model import ImageModel, StagedConfig, make_head
 
 
-@dataclass(frozen=True)
-class SteerableCNNConfig:
+@dataclass(frozen=True, kw_only=True)
+class SteerableCNNConfig(StagedConfig):
     """Parameters of the SO(2)- or O(2)-steerable network.
+
+    Images, stages and perceptron: see StagedConfig.
 
     Attributes:
         group: "SO(2)", rotations, or "O(2)", rotations and reflections.
@@ -23,41 +25,20 @@ class SteerableCNNConfig:
         max_frequency: of the fields; kernels reach 2 with 3 x 3 pixels.
         rule: how many fields replace the plain network's channels: "channels", "parameters" or "fields", as
             in groupcnn.
-        in_channels: channels of the image; jets are drawn in 1.
-        n_pixels: pixels along each side.
-        half_width: of a drawn jet in eta and phi; detector images ignore it.
-        channels: of the plain network of the same plan in each stage; every stage but the last halves the
-            image.
-        depth: convolutions in each stage.
-        kernel_size: of the first convolution, odd; the others use 3.
-        hidden: width of the perceptron on the invariants.
-        n_classes: number of logits.
-        dropout: dropout rate before the last layer.
     """
 
+    model: ClassVar[str] = "steerable_cnn"
     group: Literal["SO(2)", "O(2)"] = "SO(2)"
     fields: Literal["regular", "quotient", "irreps"] = "regular"
     max_frequency: int = 2
     rule: Rule = "parameters"
-    in_channels: int = 1
-    n_pixels: int = 32
-    half_width: float = 0.8
-    channels: tuple[int, ...] = (16, 32, 64)
-    depth: int = 2
-    kernel_size: int = 5
-    hidden: int = 64
-    n_classes: int = 2
-    dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        check_config(self, "steerable_cnn")
-        check_stages(self, "steerable_cnn")
+        super().__post_init__()
         irreps = self.fields == "irreps"
-        least = 1 if irreps else 0
-        fits = least <= self.max_frequency <= (2 if irreps else 8)
-        require(fits, "steerable_cnn.max_frequency", f"{least} to {2 if irreps else 8}", self.max_frequency)
-        first = not irreps or self.kernel_size >= 3
-        require(first, "steerable_cnn.kernel_size", "3 or more, to make vectors", self.kernel_size)
+        least, most = (1, 2) if irreps else (0, 8)
+        self.require(least <= self.max_frequency <= most, "max_frequency", f"{least} to {most}")
+        self.require(not irreps or self.kernel_size >= 3, "kernel_size", "3 or more, to make vectors")
 
 
 @register_model(

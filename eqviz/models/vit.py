@@ -12,48 +12,37 @@ from torch.nn import functional
 
 from eqviz.layers.fields import scalars
 from eqviz.layers.plain_stack import FeatureMap
-from eqviz.models.base import register_model, require
-from eqviz.models.image_model import ImageModel, check_config, make_head
+from eqviz.models.base import register_model
+from eqviz.models.image_model import ImageModel, ImageModelConfig, make_head
 
 
-@dataclass(frozen=True)
-class ViTConfig:
+@dataclass(frozen=True, kw_only=True)
+class ViTConfig(ImageModelConfig):
     """Parameters of the vision transformer.
 
+    Images and perceptron: see ImageModelConfig.
+
     Attributes:
-        in_channels: channels of the image; jets are drawn in 1.
-        n_pixels: pixels along each side.
-        half_width: of a drawn jet in eta and phi; detector images ignore it.
         patch_size: pixels along each side of a patch (4 or 8 of 32, 5 or 25 of 125); the image is filled up
             with zeros to a multiple of it.
         width: numbers per patch.
         n_blocks: attention blocks.
         n_heads: attention heads; divides the width.
-        hidden: width of the perceptron on the averaged patches.
-        n_classes: number of logits.
-        dropout: dropout rate before the last layer.
     """
 
-    in_channels: int = 1
-    n_pixels: int = 32
-    half_width: float = 0.8
+    model: ClassVar[str] = "vit"
     patch_size: int = 4
     width: int = 64
     n_blocks: int = 4
     n_heads: int = 4
-    hidden: int = 64
-    n_classes: int = 2
-    dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        check_config(self, "vit")
-        require(
-            1 <= self.patch_size <= self.n_pixels, "vit.patch_size", "1 to the image's size", self.patch_size
-        )
-        require(self.n_blocks >= 1, "vit.n_blocks", "1 or more", self.n_blocks)
-        require(self.width >= 1, "vit.width", "1 or more", self.width)
+        super().__post_init__()
+        self.require(1 <= self.patch_size <= self.n_pixels, "patch_size", "1 to the image's size")
+        self.require(self.n_blocks >= 1, "n_blocks", "1 or more")
+        self.require(self.width >= 1, "width", "1 or more")
         divides = self.n_heads >= 1 and self.width % self.n_heads == 0
-        require(divides, "vit.n_heads", f"a divisor of the width {self.width}", self.n_heads)
+        self.require(divides, "n_heads", f"a divisor of the width {self.width}")
 
 
 @register_model(

@@ -85,6 +85,7 @@ def test_impossible_values(name, params):
 def test_every_field_is_documented_and_has_a_default():
     for entry in MODELS:
         config = entry.factory.config_class
+        documented = "".join(base.__doc__ or "" for base in config.__mro__)
         for field in dataclasses.fields(config):
-            assert f"{field.name}:" in config.__doc__, f"{config.__name__}.{field.name} lacks a line"
+            assert f"{field.name}:" in documented, f"{config.__name__}.{field.name} lacks a line"
             assert field.default is not dataclasses.MISSING
