@@ -1,8 +1,9 @@
-"""Which implementation of an operation runs: PyTorch, or a Triton kernel.
+"""Which implementation of an operation runs: PyTorch, C on a CPU, or a Triton kernel on a GPU.
 
 ``EQVIZ_KERNELS`` decides, or :func:`use_kernels` inside a program:
 
-* ``auto`` (default): Triton for tensors on a GPU where it is installed and has a kernel, PyTorch otherwise;
+* ``auto`` (default): Triton for tensors on a GPU where it is installed and has a kernel; C for tensors on a
+  CPU where the operation has it and the machine a compiler (:mod:`eqviz.ops.native`); PyTorch otherwise;
 * ``reference``: PyTorch everywhere;
 * ``triton``: Triton everywhere; on a CPU that takes Triton's interpreter, ``TRITON_INTERPRET=1``.
 """
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 
 from eqviz.errors import ConfigError
+from eqviz.ops import native
 
 MODES = ("auto", "reference", "triton")
 INTERPRETED = os.environ.get("TRITON_INTERPRET", "0") == "1"
@@ -70,6 +72,21 @@ def wants_triton(x: Tensor, able: bool = True) -> bool:
     if not able:
         raise ConfigError(f"no Triton kernel for this precision or width ({x.dtype}, {tuple(x.shape)})")
     return True
+
+
+def wants_native(op: str, x: Tensor, able: bool = True) -> bool:
+    """Whether ``op`` on ``x`` runs as compiled C: never raises, and compiles only where that is the answer.
+
+    Args:
+        op: the folder of the operation in eqviz/ops.
+        x: one of the operation's inputs.
+        able: whether the C takes these inputs (width, number of features).
+    """
+    if _mode != "auto" or not able or torch.compiler.is_compiling():
+        return False
+    return (
+        type(x) in (Tensor, torch.nn.Parameter) and x.device.type == "cpu" and native.available(op, x.dtype)
+    )
 
 
 def accumulator(dtype: torch.dtype) -> torch.dtype:

@@ -1,0 +1,69 @@
+/* What the C kernels share: REAL, vectors of it as wide as the processor's, and sums in a fixed order.
+
+   REAL and REAL_BITS come from the command line (eqviz/ops/native.py). Vectors are GCC's and Clang's own, so there is
+   no code for any particular processor. */
+#ifndef EQVIZ_NATIVE_H
+#define EQVIZ_NATIVE_H
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#if defined(__AVX512F__)
+#define VECTOR_BYTES 64
+#elif defined(__AVX__)
+#define VECTOR_BYTES 32
+#else
+#define VECTOR_BYTES 16
+#endif
+#define LANES (VECTOR_BYTES * 8 / REAL_BITS)
+#define INLINE static inline __attribute__((always_inline))
+
+#if REAL_BITS == 32
+typedef int32_t WHOLE; /* as wide as REAL */
+#else
+typedef int64_t WHOLE;
+#endif
+typedef REAL vec __attribute__((vector_size(VECTOR_BYTES)));
+typedef WHOLE mask __attribute__((vector_size(VECTOR_BYTES))); /* 0 or -1 in every lane */
+
+INLINE vec load(const REAL *from) { /* from any address */
+    vec v;
+    memcpy(&v, from, sizeof v);
+    return v;
+}
+
+INLINE void store(REAL *to, vec v) { memcpy(to, &v, sizeof v); }
+
+INLINE vec splat(REAL x) { return x - (vec){0}; }
+
+INLINE vec where(mask m, vec yes, vec no) { return (vec)((m & (mask)yes) | (~m & (mask)no)); }
+
+INLINE vec relu(vec x) { return where(x < 0, (vec){0}, x); } /* NaN stays NaN, as in PyTorch */
+
+INLINE mask first(int64_t count) { /* true in the first `count` lanes */
+    mask lane;
+    for (int k = 0; k < LANES; k++) lane[k] = k;
+    return lane < (WHOLE)count;
+}
+
+INLINE REAL total(vec v) { /* of all lanes, always in the same order */
+    REAL part[LANES];
+    store(part, v);
+    for (int width = LANES / 2; width; width /= 2)
+        for (int k = 0; k < width; k++) part[k] += part[k + width];
+    return part[0];
+}
+
+INLINE int64_t up(int64_t n, int64_t step) { return (n + step - 1) / step * step; } /* to a multiple */
+
+/* Memory at an address that suits vectors; `free` gives it back. NULL where there is none. */
+INLINE REAL *reals(int64_t count) {
+    return aligned_alloc(64, (size_t)up((count + 16) * (int64_t)sizeof(REAL), 64));
+}
+
+#endif
