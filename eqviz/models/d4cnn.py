@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 from torch import Tensor, nn
 
 from eqviz.data.images import jet_images
 from eqviz.data.jets import JetBatch
-from eqviz.layers.plain_stack import pooling_window
+from eqviz.layers.fields import FieldKind, FieldType, planar_group, scalars
+from eqviz.layers.plain_stack import FeatureMap, pooling_window
 from eqviz.layers.steerable import SteerableStack, exact_convolution, load_escnn, planar_space
 from eqviz.models.base import JetModel, register_model, require
 
@@ -83,15 +85,46 @@ class D4CNN(JetModel):
 
     def forward(self, batch: JetBatch) -> Tensor:
         """Logits (B, n_classes)."""
-        images = jet_images(batch, n_pixels=self.config.n_pixels, half_width=self.config.half_width)
-        return self.classify(images.to(self.dtype))
+        return self.classify(self.images(batch))
 
     def classify(self, images: Tensor) -> Tensor:
         """Logits (B, n_classes) of images (B, 1, N, N)."""
         if len(images) == 0:  # there is nothing to normalise
             return self.head(images.new_zeros(0, self.config.fields[-1]))
+        return self.head(self.trunk(images))
+
+    def images(self, batch: JetBatch) -> Tensor:
+        """Drawn jets (B, 1, N, N) in the dtype of the parameters."""
+        config = self.config
+        return jet_images(batch, n_pixels=config.n_pixels, half_width=config.half_width).to(self.dtype)
+
+    def trunk(self, images: Tensor) -> Tensor:
+        """Invariants (B, fields) of images (B, 1, N, N)."""
         fields = self.stack(images).unflatten(1, (self.config.fields[-1], -1))
-        return self.head(fields.amax(2).mean((2, 3)))
+        return fields.amax(2).mean((2, 3))
+
+    def feature_maps(self, images: Tensor) -> list[FeatureMap]:
+        """Name, output and law of every stage, the image first."""
+        escnn = load_escnn().nn
+        maps: list[FeatureMap] = [("image", images, scalars(self.config.group, 1))]
+        x, body = escnn.GeometricTensor(images, self.stack.in_type), list(self.stack.body)
+        order = _element_order(self.config.group)
+        starts = [i for i, module in enumerate(body) if isinstance(module, escnn.R2Conv)]
+        for number, (start, stop) in enumerate(zip(starts, [*starts[1:], len(body)])):
+            for module in body[start:stop]:
+                x = module(x)
+            law = FieldType(((FieldKind(self.config.group, "regular"), self.config.fields[number]),))
+            fields = x.tensor.unflatten(1, (-1, len(order)))
+            maps.append((f"layer {number + 1}", fields[:, :, order].flatten(1, 2), law))
+        return maps
+
+
+def _element_order(group: str) -> list[int]:
+    """Where the elements of :func:`eqviz.layers.fields.planar_group` stand among escnn's (rows down)."""
+    space, down = planar_space(group), np.diag([1.0, -1.0])
+    theirs = [np.asarray(space.basespace_action(element)) for element in space.fibergroup.elements]
+    ours = [down @ element.matrix @ down for element in planar_group(group).elements()]
+    return [int(np.argmin([np.abs(matrix - other).max() for other in theirs])) for matrix in ours]
 
 
 def _stages(config: D4CNNConfig) -> list[Any]:
