@@ -171,6 +171,19 @@ class ImageBatch:
         rows, columns = (pooling(n, size).to(images) for n in (layout.height, layout.width))
         return rows @ images @ columns.T
 
+    def coarser(self, size: int) -> ImageBatch:
+        """The images of :meth:`dense` at ``size``, sparse again; raises as it does."""
+        pieces = [self.select(range(at, min(at + 64, len(self)))) for at in range(0, len(self), 64)]
+        parts = [piece.collected(piece.dense(size), size) for piece in pieces]
+        return concatenate_images(parts) if parts else self.collected(self.dense(size), size)
+
+    def collected(self, images: Tensor, size: int) -> ImageBatch:
+        """``images`` (B, C, size, size) of the same field of view and with these labels, sparse."""
+        layout = self.layout
+        pixel = layout.pixel * layout.width / size
+        coarse = replace(layout, height=size, width=size, blocks=(1,) * len(layout.blocks), pixel=pixel)
+        return ImageBatch.from_dense(images, coarse, self.label)
+
     def select(self, index: ArrayLike) -> ImageBatch:
         """The images ``index``, integers in that order or a mask; DataError beyond the batch."""
         chosen, rows, offsets = gather_rows(self.offsets, index)

@@ -44,6 +44,14 @@ class ImageDataset(LabelledSet[ImageBatch]):
         """
         write_images(path, [self.batch], name=self.name, meta=self.meta, compression=compression)
 
+    def coarser(self, size: int) -> ImageDataset:
+        """The same images ``size`` by ``size``: what ``batch.dense(size)`` gives, but made once.
+
+        Raises:
+            ConfigError: a size larger than the image, or channels that cannot be summed.
+        """
+        return ImageDataset(self.batch.coarser(size), self.name, self.meta)
+
     def loader(
         self,
         batch_size: int,

@@ -8,7 +8,15 @@ from typing import Any
 
 from eqviz.errors import StoreError
 from eqviz.evaluation.files import read_json, read_rows
-from eqviz.evaluation.run import CONFIG_KEYS, HISTORY_TYPES, INVARIANCE_TYPES, WEIGHTS, Run
+from eqviz.evaluation.run import (
+    CONFIG_KEYS,
+    HISTORY_TYPES,
+    INVARIANCE_TYPES,
+    ROTATION,
+    ROTATION_TYPES,
+    WEIGHTS,
+    Run,
+)
 
 FILES = (
     "config.json", "environment.json", "history.csv", "scores.parquet", "metrics.json", "invariance.csv",
@@ -30,6 +38,8 @@ def inspect(folder: Path) -> Run:
         read_json(folder / "environment.json")
         read_rows(folder / "history.csv", HISTORY_TYPES)
         read_rows(folder / "invariance.csv", INVARIANCE_TYPES)
+        if (folder / ROTATION).is_file():
+            read_rows(folder / ROTATION, ROTATION_TYPES)
         _weights(folder / WEIGHTS)
     except (StoreError, OSError) as error:
         return Run(folder, problem=f"{error}; {_remedy(folder)}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eqviz.data.dataset import JetDataset
+    from eqviz.data.labelled import LabelledSet
 
 PACKAGES = (
     "eqviz", "torch", "numpy", "scipy", "lightning", "torchmetrics", "scikit-learn", "safetensors",
@@ -61,11 +61,16 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def fingerprint(dataset: JetDataset) -> str:
-    """SHA-256 of the jets: momenta, multiplicities, scalars and labels, in their order."""
+def fingerprint(dataset: LabelledSet[Any]) -> str:
+    """SHA-256 of the jets (momenta, multiplicities, scalars, labels) or images (pixels, labels), in order."""
     batch = dataset.batch
+    names = (
+        ("p4", "offsets", "scalars", "label")
+        if hasattr(batch, "p4")
+        else ("value", "index", "offsets", "label")
+    )
     digest = hashlib.sha256()
-    for part in (batch.p4, batch.offsets, batch.scalars, batch.label):
+    for part in (getattr(batch, name) for name in names):
         if part is not None:
             digest.update(f"{tuple(part.shape)}".encode())
             digest.update(part.detach().cpu().contiguous().numpy().data)

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from eqviz.data.dataset import JetDataset
 from eqviz.data.jets import JetBatch
-from eqviz.evaluation.inference import predict
+from eqviz.data.labelled import LabelledSet
+from eqviz.evaluation.inference import as_seen, predict
 from eqviz.evaluation.invariance import Row, boost_scan, permutation_scan, rotation_scan, scan_batch
 from eqviz.evaluation.metrics import classification_metrics
+from eqviz.evaluation.rotation import planar_scan
 from eqviz.evaluation.settings import EvalConfig
 from eqviz.evaluation.timing import ms_per_jet, peak_memory_mb
 from eqviz.models.base import JetModel, n_parameters
@@ -26,15 +28,16 @@ Scan = Callable[[JetModel, JetBatch], list[Row]]
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Logits (n, classes) of all test jets, metrics and invariance rows as a run stores them."""
+    """Logits (n, classes) of all test jets, metrics, invariance and rotation rows as a run stores them."""
 
     logits: NDArray[np.float64]
     metrics: dict[str, dict[str, Any]]
     invariance: list[Row]
+    rotation: list[Row]
 
 
 def evaluate(
-    model: JetModel, test_set: JetDataset, config: EvalConfig, listener: Listener | None = None
+    model: JetModel, test_set: LabelledSet[Any], config: EvalConfig, listener: Listener | None = None
 ) -> Evaluation:
     """Predictions, metrics with errors, invariance scans and timing of ``model`` on ``test_set``.
 
@@ -43,16 +46,20 @@ def evaluate(
     """
     tell = listener or (lambda stage, fraction: None)
     tell("predict", 0.0)
-    logits = predict(model, test_set, config.batch_size)
+    seen = as_seen(model, test_set)
+    logits = predict(model, seen, config.batch_size)
     metrics = classification_metrics(test_set.labels, logits, config.n_bootstrap)
     tell("predict", 1.0)
     rows: list[Row] = []
-    scans, batch = list(plan(model, config)), scan_batch(test_set, config.n_jets)
+    # a detector image cannot be boosted
+    scans = list(plan(model, config)) if isinstance(test_set, JetDataset) else []
+    batch = scan_batch(seen, config.n_jets)
     for done, scan in enumerate(scans):
         tell("scan", done / len(scans))
         rows += scan(model, batch)
+    turns = planar_scan(model, test_set, config.plane_angles, n_bootstrap=config.n_bootstrap)
     tell("time", 0.0)
-    return Evaluation(logits, metrics | _cost(model, test_set, config), rows)
+    return Evaluation(logits, metrics | _cost(model, seen, config), rows, turns)
 
 
 def plan(model: JetModel, config: EvalConfig) -> Iterator[Scan]:
@@ -87,7 +94,7 @@ def _variants(model: JetModel, config: EvalConfig) -> list[bool]:
     return [variant == "stable" for variant in config.variants]
 
 
-def _cost(model: JetModel, test_set: JetDataset, config: EvalConfig) -> dict[str, dict[str, Any]]:
+def _cost(model: JetModel, test_set: LabelledSet[Any], config: EvalConfig) -> dict[str, dict[str, Any]]:
     cost: dict[str, dict[str, Any]] = {"parameters": {"value": float(n_parameters(model)), "error": None}}
     if config.timing_jets:
         batch = scan_batch(test_set, config.timing_jets)

@@ -12,16 +12,18 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from eqviz.data.image_dataset import ImageDataset
+from eqviz.data.labelled import LabelledSet
 from eqviz.errors import ConfigError
 
 if TYPE_CHECKING:
-    from eqviz.data.dataset import JetDataset
+    from eqviz.data.image_batch import ImageBatch
     from eqviz.data.jets import JetBatch
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
-def predict(model: nn.Module, dataset: JetDataset, batch_size: int = 256) -> NDArray[np.float64]:
+def predict(model: nn.Module, dataset: LabelledSet[Any], batch_size: int = 256) -> NDArray[np.float64]:
     """Logits (n, classes) in the order of the data set, computed on the network's own device.
 
     Jets are batched by multiplicity; no answer depends on that. The network's training mode is put back.
@@ -37,6 +39,14 @@ def predict(model: nn.Module, dataset: JetDataset, batch_size: int = 256) -> NDA
     return result
 
 
+def as_seen(model: nn.Module, dataset: LabelledSet[Any]) -> LabelledSet[Any]:
+    """Images in the network's pixels, so that no pass has to make them again; jets as they are."""
+    size = getattr(getattr(model, "config", None), "n_pixels", 0)
+    if not isinstance(dataset, ImageDataset) or dataset.batch.layout.width <= size:
+        return dataset
+    return dataset.coarser(size)
+
+
 def predict_batch(model: nn.Module, batch: JetBatch, batch_size: int = 64) -> NDArray[np.float64]:
     """Logits (B, classes) of one big batch, ``batch_size`` jets at a time, in its order."""
     with evaluating(model):
@@ -44,7 +54,7 @@ def predict_batch(model: nn.Module, batch: JetBatch, batch_size: int = 64) -> ND
         return np.concatenate([logits(model, batch.select(rows)) for rows in chunks])
 
 
-def logits(model: nn.Module, batch: JetBatch) -> NDArray[np.float64]:
+def logits(model: nn.Module, batch: JetBatch | ImageBatch) -> NDArray[np.float64]:
     """One forward pass without gradients, as float64 on the CPU."""
     with torch.no_grad():
         return model(batch.to(device_of(model))).double().cpu().numpy()

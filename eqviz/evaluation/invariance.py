@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -34,8 +34,9 @@ from eqviz.evaluation.inference import arithmetic, predict_batch
 from eqviz.evaluation.run import INVARIANCE_TYPES
 
 if TYPE_CHECKING:
-    from eqviz.data.dataset import JetDataset
+    from eqviz.data.labelled import Batch, LabelledSet
 
+B = TypeVar("B", bound="Batch")
 Array = NDArray[np.float64]
 Row = dict[str, Any]
 
@@ -66,7 +67,7 @@ class Deviation:
         return self.absolute / np.maximum(_norm(_answer(self.before)), np.finfo(np.float64).tiny)
 
 
-def scan_batch(dataset: JetDataset, n_jets: int = N_JETS, seed: int = 0) -> JetBatch:
+def scan_batch(dataset: LabelledSet[B], n_jets: int = N_JETS, seed: int = 0) -> B:
     """The jets that all networks are scanned with: a seeded subset with the classes' proportions."""
     return dataset.subset(min(n_jets, len(dataset)), seed).batch
 

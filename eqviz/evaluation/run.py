@@ -1,7 +1,8 @@
 """One finished run, read from its folder; the dashboard and the report see nothing else.
 
 Files: config.json, environment.json, history.csv, scores.parquet, metrics.json, invariance.csv,
-weights.safetensors, and later notebook.ipynb and report.html. A failed run has config.json and error.json.
+weights.safetensors, where test jets were turned rotation.csv, and later notebook.ipynb and report.html. A
+failed run has config.json and error.json.
 """
 
 from __future__ import annotations
@@ -31,8 +32,13 @@ INVARIANCE_TYPES: dict[str, type] = {
     "n_jets": int, "median_abs": float, "median_rel": float, "low_rel": float, "high_rel": float,
     "max_rel": float, "max_abs": float, "auc": float, "auc_error": float, "rejection_30": float,
 }  # fmt: skip
+ROTATION_TYPES: dict[str, type] = {  # angles in degrees
+    "angle": float, "what": str, "n_jets": int, "auc": float, "auc_error": float, "accuracy": float,
+    "accuracy_error": float, "median_rel": float, "high_rel": float, "max_abs": float,
+}  # fmt: skip
 CONFIG_KEYS = ("run_id", "model", "symmetry", "data", "training", "evaluation", "seed")
 WEIGHTS = "weights.safetensors"
+ROTATION = "rotation.csv"
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +107,13 @@ class Run:
         return read_rows(self.folder / "invariance.csv", INVARIANCE_TYPES)
 
     @cached_property
+    def rotation(self) -> list[dict[str, Any]]:
+        """One dict per angle, see :mod:`eqviz.evaluation.rotation`; empty where no test jets were turned."""
+        self._require_sound()
+        path = self.folder / ROTATION
+        return read_rows(path, ROTATION_TYPES) if path.is_file() else []
+
+    @cached_property
     def environment(self) -> dict[str, Any]:
         """Machine, versions, threads, time."""
         self._require_sound()
@@ -160,6 +173,7 @@ def write_run(
     scores: Scores,
     metrics: Mapping[str, Mapping[str, Any]],
     invariance: Sequence[Mapping[str, Any]],
+    rotation: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Write all files of a run but its weights into ``folder`` (inside :meth:`RunStore.create`).
 
@@ -179,6 +193,8 @@ def write_run(
     write_rows(folder / "history.csv", epochs, list(HISTORY_TYPES))
     write_json(folder / "metrics.json", metrics)
     write_rows(folder / "invariance.csv", invariance, list(INVARIANCE_TYPES))
+    if rotation:
+        write_rows(folder / ROTATION, rotation, list(ROTATION_TYPES))
     write_scores(folder / "scores.parquet", scores)
 
 

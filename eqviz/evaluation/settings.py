@@ -29,6 +29,8 @@ class EvalConfig:
         variants: "stable" and "naive" arithmetic, for networks that were built with the stable one; others
             have but one. A published network with its own arithmetic is scanned in that alone.
         angles: rotations about the beam and about random axes, in radians; empty leaves them out.
+        plane_angles: turns of all test jets in the (eta, phi) plane, in degrees (deposits or
+            constituents are turned before pixels are made); empty leaves them out.
         permutations: how many random orders of the constituents.
         batch_size: jets per forward pass.
         timing_jets: jets in the batch that is timed; 0 leaves it out.
@@ -43,6 +45,7 @@ class EvalConfig:
     dtypes: tuple[Literal["float32", "float64"], ...] = ("float32",)
     variants: tuple[Literal["stable", "naive"], ...] = ("stable", "naive")
     angles: tuple[float, ...] = (0.1, 0.5, 1.0, 2.0, 3.0)
+    plane_angles: tuple[float, ...] = ()
     permutations: int = 3
     batch_size: int = 256
     timing_jets: int = 32
@@ -56,6 +59,8 @@ class EvalConfig:
             require(getattr(self, name) >= 1, f"evaluation.{name}", "1 or larger", getattr(self, name))
         factors = all(math.isfinite(gamma) and gamma >= 1 for gamma in self.gammas)
         require(factors, "evaluation.gammas", "Lorentz factors of 1 or larger", self.gammas)
+        finite = all(math.isfinite(angle) for angle in self.plane_angles)
+        require(finite, "evaluation.plane_angles", "finite angles in degrees", self.plane_angles)
         for name in ("axes", "references", "dtypes", "variants"):
             chosen = getattr(self, name)
             require(len(chosen) > 0, f"evaluation.{name}", "one or more", chosen)

@@ -24,6 +24,9 @@ class ImageModelConfig:
         in_channels: channels of the image; jets are drawn in 1.
         n_pixels: pixels along each side.
         half_width: of a drawn jet in eta and phi; detector images ignore it.
+        pixel_std: one number for each channel of detector images, in its unit: pixels are divided by it.
+            Empty leaves them as they are.
+        pixel_clip: largest absolute value after that division; 0 clips nothing.
         hidden: width of the perceptron on the features.
         n_classes: number of logits.
         dropout: dropout rate before the last layer.
@@ -33,6 +36,8 @@ class ImageModelConfig:
     in_channels: int = 1
     n_pixels: int = 32
     half_width: float = 0.8
+    pixel_std: tuple[float, ...] = ()
+    pixel_clip: float = 500.0
     hidden: int = 64
     n_classes: int = 2
     dropout: float = 0.1
@@ -41,6 +46,9 @@ class ImageModelConfig:
         self.require(self.n_pixels >= 4, "n_pixels", "4 or more")
         self.require(self.in_channels >= 1, "in_channels", "1 or more")
         self.require(self.half_width > 0, "half_width", "positive")
+        scales = len(self.pixel_std) in (0, self.in_channels) and min(self.pixel_std, default=1.0) > 0
+        self.require(scales, "pixel_std", f"empty or {self.in_channels} positive numbers")
+        self.require(self.pixel_clip >= 0, "pixel_clip", "0 or larger")
         self.require(self.hidden >= 1, "hidden", "1 or more")
         self.require(self.n_classes >= 1, "n_classes", "1 or more")
         self.require(0 <= self.dropout < 1, "dropout", "in [0, 1)")
@@ -92,7 +100,10 @@ class ImageModel(JetModel):
         return self.classify(self.images(batch))
 
     def images(self, batch: JetBatch | ImageBatch | Tensor) -> Tensor:
-        """Dense images (B, C, N, N) in the dtype of the parameters."""
+        """Dense images (B, C, N, N) in the dtype of the parameters, detector images in units of their spread.
+
+        A tensor is taken as such images already.
+        """
         config = self.config
         if isinstance(batch, JetBatch):
             if config.in_channels != 1:
@@ -104,8 +115,15 @@ class ImageModel(JetModel):
         if isinstance(batch, ImageBatch):
             layout = batch.layout
             square = layout.height == layout.width == config.n_pixels
-            return batch.dense(None if square else config.n_pixels).to(self.dtype)
+            return self._scaled(batch.dense(None if square else config.n_pixels)).to(self.dtype)
         return batch.to(self.dtype)
+
+    def _scaled(self, images: Tensor) -> Tensor:
+        config = self.config
+        if not config.pixel_std or images.shape[1] != len(config.pixel_std):
+            return images  # a wrong number of channels is refused in classify
+        scaled = images / images.new_tensor(config.pixel_std).view(-1, 1, 1)
+        return scaled.clamp(-config.pixel_clip, config.pixel_clip) if config.pixel_clip else scaled
 
     def classify(self, images: Tensor) -> Tensor:
         """Logits (B, n_classes) of images (B, C, N, N)."""

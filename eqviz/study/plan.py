@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from eqviz.data import DATASETS
+from eqviz.data import DATASETS, IMAGE_DATASETS
 from eqviz.errors import ConfigError
 from eqviz.evaluation.settings import EvalConfig, from_mapping
 from eqviz.models import MODELS
@@ -81,7 +81,7 @@ def check_names(resolved: Mapping[str, Any], label: str) -> None:
     if "model" in resolved:
         make_config(MODELS.get(resolved["model"]), dict(resolved.get("model_params", {})))
     if "data" in resolved and not Path(resolved["data"]).exists():
-        DATASETS.entry(resolved["data"])
+        (IMAGE_DATASETS if resolved.get("images") is True else DATASETS).entry(resolved["data"])
     if "training" in resolved:
         plain = {
             name: resolved[name] for name in ("epochs", "batch_size", "learning_rate") if name in resolved

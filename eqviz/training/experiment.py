@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from eqviz import data
-from eqviz.data.dataset import JetDataset
-from eqviz.errors import Cancelled, CheckpointError, ConfigError, DataError, StoreError, TrainingError
-from eqviz.evaluation.environment import describe, fingerprint
+from eqviz.data.labelled import LabelledSet
+from eqviz.errors import Cancelled, CheckpointError, ConfigError, StoreError, TrainingError
+from eqviz.evaluation.environment import describe
 from eqviz.evaluation.evaluate import Evaluation, evaluate
+from eqviz.evaluation.inference import as_seen
 from eqviz.evaluation.run import HISTORY_TYPES, WEIGHTS, Run, Scores, write_run
 from eqviz.evaluation.settings import EvalConfig, check_types, from_mapping
 from eqviz.evaluation.store import RunStore
@@ -28,6 +28,8 @@ from eqviz.models import MODELS, build_model, load_model, save_model
 from eqviz.models.base import JetModel, require
 from eqviz.training.callbacks import Progress
 from eqviz.training.config import TrainConfig
+from eqviz.training.images import fitted
+from eqviz.training.subsets import DataConfig, load_subsets
 
 
 @dataclass(frozen=True)
@@ -54,27 +56,6 @@ class ModelConfig:
     def trains(self) -> bool:
         """Whether the network is trained here."""
         return self.weights is None and self.published is None
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Which jets: a registered data set or a path, and how many of each split (None: all).
-
-    Without training only test jets are read, and n_train and n_val are recorded as 0.
-
-    The subsets are those of ``seed``, larger ones contain smaller ones. ``fingerprint``, where given, must
-    match, so that a repeated run cannot silently see other jets.
-    """
-
-    name: str = "top_sample"
-    n_train: int | None = None
-    n_val: int | None = None
-    n_test: int | None = None
-    seed: int = 0
-    fingerprint: str | None = None
-
-    def __post_init__(self) -> None:
-        check_types(self, "data")
 
 
 @dataclass(frozen=True)
@@ -211,10 +192,10 @@ def _run(
     from eqviz.training.loop import TrainResult, choose_device, train
 
     tell(Status("data", 0.0))
-    sets, test_rows = _load(plan.data, plan.model.trains)
-    config["data"] |= {f"n_{split}": len(sets.get(split, ())) for split in data.SPLITS}
-    config["data"]["fingerprint"] = _joint_fingerprint(sets, plan.data.fingerprint)
-    model, given = _network(plan)
+    subsets = load_subsets(plan.data, plan.model.trains)
+    sets = subsets.sets
+    config["data"] |= subsets.describe(plan.data)
+    model, given = _network(plan, sets.get("train"))
     config["model"] |= given
     result = TrainResult({name: [] for name in HISTORY_TYPES}, -1, 0.0)
     if plan.model.trains:
@@ -223,12 +204,13 @@ def _run(
             done = (step.epoch + step.step / step.steps) / step.epochs
             tell(Status("train", done, step))
 
-        result = train(model, sets["train"], sets["val"], plan.training, work, progress, forward)
+        seen = {split: as_seen(model, sets[split]) for split in ("train", "val")}
+        result = train(model, seen["train"], seen["val"], plan.training, work, progress, forward)
     model.to(choose_device(plan.training.device))
     found = evaluate(model, sets["test"], plan.evaluation, lambda stage, done: tell(Status(stage, done)))
     tell(Status("store", 0.0))
     with store.create(plan.run_id, replace=replace) as folder:
-        _write(folder, config, result.history, sets["test"].labels, found, test_rows)
+        _write(folder, config, result.history, sets["test"].labels, found, subsets.test_rows)
         save_model(model.cpu(), folder / WEIGHTS)
 
 
@@ -248,34 +230,11 @@ def _write(
         scores=Scores(labels, found.logits, rows),
         metrics=found.metrics,
         invariance=found.invariance,
+        rotation=found.rotation,
     )
 
 
-def _load(config: DataConfig, trains: bool) -> tuple[dict[str, JetDataset], np.ndarray]:
-    """The subsets of all splits that are needed, and the rows of the test jets in their split."""
-    sets, rows = {}, np.zeros(0, dtype=np.int64)
-    for split in data.SPLITS if trains else ("test",):
-        wanted = getattr(config, f"n_{split}")
-        jets = data.load(config.name, split)
-        n = len(jets) if wanted is None else wanted
-        if not 1 <= n <= len(jets):
-            raise ConfigError(f"expected data.n_{split} of 1 to {len(jets)} for {config.name}, got {n}")
-        rows = np.arange(n) if n == len(jets) else jets.stratified_order(config.seed)[:n]
-        sets[split] = jets if n == len(jets) else jets.select(rows)
-    return sets, rows
-
-
-def _joint_fingerprint(sets: dict[str, JetDataset], expected: str | None) -> str:
-    joint = hashlib.sha256("".join(fingerprint(jets) for jets in sets.values()).encode()).hexdigest()
-    if expected is not None and expected != joint:
-        raise DataError(
-            f"expected jets with the fingerprint {expected}, got {joint}: the data set has changed since; "
-            "get the original one, or leave data.fingerprint out"
-        )
-    return joint
-
-
-def _network(plan: Experiment) -> tuple[JetModel, dict[str, Any]]:
+def _network(plan: Experiment, train_set: LabelledSet[Any] | None) -> tuple[JetModel, dict[str, Any]]:
     """The network and what config.json says of it: all its parameters, the digest of its file."""
     wanted = plan.model
     file = wanted.weights or wanted.published
@@ -292,7 +251,7 @@ def _network(plan: Experiment) -> tuple[JetModel, dict[str, Any]]:
     else:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(plan.seed)
-            model = build_model(wanted.name, **wanted.params)
+            model = build_model(wanted.name, **fitted(wanted.name, wanted.params, train_set))
     return model, {"params": dataclasses.asdict(model.config), "sha256": digest}
 
 

@@ -19,7 +19,7 @@ import lightning as L
 import torch
 from lightning.pytorch.utilities.warnings import PossibleUserWarning
 
-from eqviz.data.dataset import JetDataset
+from eqviz.data.labelled import LabelledSet
 from eqviz.errors import CheckpointError, ConfigError, DataError
 from eqviz.evaluation.environment import fingerprint
 from eqviz.evaluation.files import read_json, write_json
@@ -53,8 +53,8 @@ class TrainResult:
 
 def train(
     model: JetModel,
-    train_set: JetDataset,
-    val_set: JetDataset,
+    train_set: LabelledSet[Any],
+    val_set: LabelledSet[Any],
     config: TrainConfig,
     folder: Path | str,
     progress: bool = True,
@@ -111,8 +111,8 @@ def choose_device(name: str) -> str:
 
 def _fit(
     model: JetModel,
-    train_set: JetDataset,
-    val_set: JetDataset,
+    train_set: LabelledSet[Any],
+    val_set: LabelledSet[Any],
     config: TrainConfig,
     device: str,
     callbacks: list[L.Callback],
@@ -166,7 +166,7 @@ def _resumable(path: Path, recorder: Recorder) -> Path | None:
 
 
 def _claim(
-    folder: Path, model: JetModel, train_set: JetDataset, val_set: JetDataset, config: TrainConfig
+    folder: Path, model: JetModel, train_set: LabelledSet[Any], val_set: LabelledSet[Any], config: TrainConfig
 ) -> None:
     """Make the folder and note whose it is; raise ConfigError if it is another training's."""
     asked: dict[str, Any] = {
@@ -191,7 +191,7 @@ def _claim(
         )
 
 
-def _check_data(train_set: JetDataset, val_set: JetDataset) -> None:
+def _check_data(train_set: LabelledSet[Any], val_set: LabelledSet[Any]) -> None:
     for name, data in (("training", train_set), ("validation", val_set)):
         if len(data) == 0:
             raise DataError(f"expected one {name} jet or more, got none")
