@@ -114,7 +114,7 @@ def test_gradcheck_and_registration(layout):
     assert torch.autograd.gradcheck(sums, leaves, fast_mode=True)
     x, *parameters = leaves
     torch.library.opcheck(torch.ops.eqviz.bell_aggregate.default, (x, norm, *parameters, layout.jets, 2))
-    terms = fused._product_terms(PLAN, [sparse(4, size, size) for size in SIZES])
+    terms = fused._product_lists(PLAN, [sparse(4, size, size) for size in SIZES])
     lists = (*terms.by_row, *terms.by_first, *terms.by_second)
     x = random(5, 2, 3)
     assert torch.autograd.gradcheck(lambda x: fused.sparse_products(x, x, terms, 12), (x,), fast_mode=True)

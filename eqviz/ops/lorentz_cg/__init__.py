@@ -33,14 +33,14 @@ from typing import Literal
 from torch import Tensor
 
 from eqviz.errors import ConfigError
-from eqviz.ops.dispatch import wants_triton
-from eqviz.ops.lorentz_cg import fused, reference
+from eqviz.ops.dispatch import wants_native, wants_triton
+from eqviz.ops.lorentz_cg import fused, native, reference
 from eqviz.ops.lorentz_cg.aggregate import aggregate_tiled
 from eqviz.ops.lorentz_cg.mixing import MixPlan, mix_chunked
 from eqviz.ops.lorentz_cg.products import ProductGroup, products_fused
 from eqviz.ops.pairs import PairLayout
 
-Backend = Literal["auto", "triton", "tiled", "reference"]
+Backend = Literal["auto", "triton", "native", "tiled", "reference"]
 
 
 def bell_aggregate(
@@ -80,11 +80,13 @@ def bell_aggregate(
     chosen = _chosen(backend, x, len(decay))
     if chosen == "triton":
         return fused.bell_aggregate(x, norm, decay, weights, layout, n_plain)
+    if chosen == "native":
+        return native.bell_aggregate(x, norm, decay, weights, layout, n_plain)
     if chosen == "tiled":
         return aggregate_tiled(x, norm, decay, weights, layout, n_plain)
     if chosen == "reference":
         return reference.bell_aggregate(x, norm, decay, weights, layout, n_plain)
-    raise ConfigError(f"expected backend 'auto', 'triton', 'tiled' or 'reference', got {backend!r}")
+    raise ConfigError(f"expected backend 'auto', 'triton', 'native', 'tiled' or 'reference', got {backend!r}")
 
 
 def cg_products(
@@ -107,11 +109,13 @@ def cg_products(
     chosen = _chosen(backend, x) if tables or backend != "auto" else "tiled"
     if chosen == "triton":
         return fused.cg_products(x, y, plan, tables)
+    if chosen == "native":
+        return native.cg_products(x, y, plan, tables)
     if chosen == "tiled":
         return products_fused(x, y, plan, tables)
     if chosen == "reference":
         return reference.cg_products(x, y, plan, tables)
-    raise ConfigError(f"expected backend 'auto', 'triton', 'tiled' or 'reference', got {backend!r}")
+    raise ConfigError(f"expected backend 'auto', 'triton', 'native', 'tiled' or 'reference', got {backend!r}")
 
 
 def cg_mix(
@@ -142,18 +146,22 @@ def cg_mix(
     chosen = _chosen(backend, x)
     if chosen == "triton":
         return fused.cg_mix(x, plain, weighted, p4, plan, tables, weights)
+    if chosen == "native":
+        return native.cg_mix(x, plain, weighted, p4, plan, tables, weights)
     if chosen == "tiled":
         return mix_chunked(x, plain, weighted, p4, plan, tables, weights)
     if chosen == "reference":
         return reference.cg_mix(x, plain, weighted, p4, plan, tables, weights)
-    raise ConfigError(f"expected backend 'auto', 'triton', 'tiled' or 'reference', got {backend!r}")
+    raise ConfigError(f"expected backend 'auto', 'triton', 'native', 'tiled' or 'reference', got {backend!r}")
 
 
 def _chosen(backend: str, x: Tensor, n_bells: int = 0) -> str:
     """The implementation for features like ``x``."""
     if backend != "auto":
         return backend
-    return "triton" if wants_triton(x, fused.fits(x, n_bells)) else "tiled"
+    if wants_triton(x, fused.fits(x, n_bells)):
+        return "triton"
+    return "native" if wants_native(native.OP, x, native.fits(x)) else "tiled"
 
 
 __all__ = ["MixPlan", "ProductGroup", "bell_aggregate", "cg_mix", "cg_products"]

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.weak import WeakIdKeyDictionary
 
 from eqviz.ops.dispatch import accumulator, programs
 from eqviz.ops.lorentz_cg.mixing import MixPlan
 from eqviz.ops.lorentz_cg.products import ProductGroup
+from eqviz.ops.lorentz_cg.terms import cached, mix_terms, product_terms
 from eqviz.ops.pairs import PairLayout
 
 LARGEST_WIDTH = 128  # components
@@ -42,7 +42,7 @@ def cg_products(
     """As :func:`eqviz.ops.lorentz_cg.cg_products`."""
     channels = max(x.shape[1], y.shape[1])
     plan, sizes = tuple(plan), [len(table) for table in tables]
-    terms = _cached(tables, plan, lambda: _product_terms(plan, tables))
+    terms = cached(tables, plan, lambda: _product_lists(plan, tables))
     a, b = (value.expand(-1, channels, -1) for value in (x, y))
     return sparse_products(a, b, terms, sum(sizes)).split(sizes)
 
@@ -57,7 +57,7 @@ def cg_mix(
     weights: Sequence[Tensor],
 ) -> Tensor:
     """As :func:`eqviz.ops.lorentz_cg.cg_mix`: one sparse product for all rows, then matrix products."""
-    terms = _cached(tables, plan, lambda: _mix_terms(len(x), plan, tables))
+    terms = cached(tables, plan, lambda: _mix_lists(len(x), plan, tables))
     first = torch.cat([plain, x, weighted])
     second = torch.cat([torch.ones_like(x[:1]), x, p4.expand(-1, x.shape[1], -1)])
     stack = sparse_products(first, second, terms, len(plan.order))
@@ -98,54 +98,15 @@ def sparse_products(a: Tensor, b: Tensor, terms: Terms, n_rows: int) -> Tensor:
     return torch.ops.eqviz.sparse_products(a, b, n_rows, *terms.by_row, *terms.by_first, *terms.by_second)
 
 
-_TERMS = WeakIdKeyDictionary()  # they live as long as the tables that they are made from
-
-
-def _cached(tables: Sequence[Tensor], plan: Any, make: Any) -> Terms:
-    found = _TERMS.setdefault(tables[0], {})
-    if plan not in found:
-        found[plan] = make()
-    return found[plan]
-
-
-def _table_terms(table: Tensor, n_second: int, row: int, first: int, second: int) -> np.ndarray:
-    """Rows (r, p, q, v) of a table (rows, n_a n_b), counted from the given numbers."""
-    values = table.detach().double().cpu().numpy()
-    r, column = np.nonzero(values)
-    return np.column_stack(
-        [r + row, column // n_second + first, column % n_second + second, values[r, column]]
-    )
-
-
-def _product_terms(plan: tuple[ProductGroup, ...], tables: Sequence[Tensor]) -> Terms:
-    parts, row = [np.zeros((0, 4))], 0
-    for group, table in zip(plan, tables):
-        size = group.second[1] - group.second[0]
-        parts.append(_table_terms(table, size, row, group.first[0], group.second[0]))
-        row += len(table)
+def _product_lists(plan: tuple[ProductGroup, ...], tables: Sequence[Tensor]) -> Terms:
     sizes = max((g.first[1] for g in plan), default=0), max((g.second[1] for g in plan), default=0)
-    return Terms.build(np.concatenate(parts), (row, *sizes), tables[0].device)
+    return Terms.build(product_terms(plan, tables), (sum(map(len, tables)), *sizes), tables[0].device)
 
 
-def _mix_terms(size: int, plan: MixPlan, tables: Sequence[Tensor]) -> Terms:
+def _mix_lists(size: int, plan: MixPlan, tables: Sequence[Tensor]) -> Terms:
     """First factors: plain, x, weighted; second ones: 1, x, p4. Rows in the order of the mixing."""
-    linear, vector, *squares = tables
-    n, moments, weighted, momenta = len(linear), len(vector), 2 * size, 1 + size
-    parts = [_table_terms(linear, 1, 0, 0, 0), _table_terms(linear, 1, n, size, 0)]
-    product = _table_terms(vector, size, 2 * n, momenta, weighted)
-    parts.append(product[:, [0, 2, 1, 3]])
-    m = np.arange(moments)
-    parts.append(np.column_stack([2 * n + m, weighted + size + m, 0 * m, 0 * m - 1.0]))
-    row = 2 * n + moments
-    for group, table in zip(plan.squares, squares):
-        width = group.second[1] - group.second[0]
-        parts.append(_table_terms(table, width, row, size + group.first[0], 1 + group.second[0]))
-        row += len(table)
-    terms, order = np.concatenate(parts), np.asarray(plan.order)
-    place = np.empty(row, np.int64)
-    place[order] = np.arange(row)
-    terms[:, 0] = place[terms[:, 0].astype(np.int64)]
-    return Terms.build(terms, (row, weighted + size + moments, momenta + 4), linear.device)
+    sizes = len(plan.order), 3 * size + len(tables[1]), size + 5
+    return Terms.build(mix_terms(size, plan, tables), sizes, tables[0].device)
 
 
 @torch.library.custom_op("eqviz::sparse_rows", mutates_args=())
