@@ -25,6 +25,9 @@ ADDRESS = {
     "stable": "stable", "dtype": "dtype", "original": "original",
     "symmetry": "group", "first": "irrep1", "second": "irrep2",
     "vector": "vector", "start": "start", "turn": "turn",
+    "orbit_run": "orbit", "orbit_layer": "layer", "orbit_field": "field", "angle": "angle",
+    "mirrored": "mirrored", "shift_eta": "deta", "shift_phi": "dphi", "along": "along", "move": "move",
+    "shuffle": "shuffle",
 }  # fmt: skip
 
 
@@ -87,6 +90,20 @@ class Session(param.Parameterized):
     vector = Name(default="first", doc="Which of them moves a vector there, or defining.")
     start = Name(default="", doc="Name of the vector at the start, by default the first component.")
     turn = param.List(default=[], doc="Values of the sliders that turn it, none by default.")
+    orbit_run = param.String(default="", doc="Run of the Orbits tab, by default the first chosen one.")
+    orbit_layer = Name(default="", doc="Layer whose features are shown there, by default the first.")
+    orbit_field = param.Integer(default=0, bounds=(0, None), doc="Number of the field in that layer.")
+    angle = param.Number(default=90.0, bounds=(0.0, 360.0), doc="Angle of the rotation in degrees.")
+    mirrored = param.Boolean(default=False, doc="Reflect the image, eta -> -eta, before the rotation.")
+    shift_eta = param.Integer(default=0, bounds=(-64, 64), doc="Pixels by which the image moves along eta.")
+    shift_phi = param.Integer(default=0, bounds=(-64, 64), doc="Pixels by which the image moves along phi.")
+    along: str = param.Selector(  # type: ignore[assignment]
+        default="angle", objects=["angle", "eta", "phi"], doc="What varies along the orbit of an image."
+    )
+    move: str = param.Selector(  # type: ignore[assignment]
+        default="boost", objects=["boost", "rotation", "permutation"], doc="What moves a jet."
+    )
+    shuffle = param.Integer(default=1, bounds=(0, 100), doc="Number of the permutation, 0 is none.")
     dark = param.Boolean(default=False, doc="Dark figures.")
     version = param.Integer(default=0, doc="Grows when the store has been read anew.")
 
