@@ -21,10 +21,11 @@ from eqviz.errors import Cancelled, CheckpointError, ConfigError, StoreError, Tr
 from eqviz.evaluation.environment import describe
 from eqviz.evaluation.evaluate import Evaluation, evaluate
 from eqviz.evaluation.inference import as_seen
+from eqviz.evaluation.learned.initial import seeded_model
 from eqviz.evaluation.run import HISTORY_TYPES, WEIGHTS, Run, Scores, write_run
 from eqviz.evaluation.settings import EvalConfig, check_types, from_mapping
 from eqviz.evaluation.store import RunStore
-from eqviz.models import MODELS, build_model, load_model, save_model
+from eqviz.models import MODELS, load_model, save_model
 from eqviz.models.base import JetModel, require
 from eqviz.training.callbacks import Progress
 from eqviz.training.config import TrainConfig
@@ -249,9 +250,7 @@ def _network(plan: Experiment, train_set: LabelledSet[Any] | None) -> tuple[JetM
         model = factory(wanted.published, **wanted.params)
         return model, {"params": wanted.params, "sha256": digest}
     else:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(plan.seed)
-            model = build_model(wanted.name, **fitted(wanted.name, wanted.params, train_set))
+        model = seeded_model(wanted.name, fitted(wanted.name, wanted.params, train_set), plan.seed)
     return model, {"params": dataclasses.asdict(model.config), "sha256": digest}
 
 

@@ -248,7 +248,7 @@ def harmonics(kernels: Array) -> Harmonics:
     energy = np.moveaxis((parts**2).sum(-1), 0, -1)
     rest = (left**2).sum(-1)
     total = energy.sum(-1) + rest
-    total = np.maximum(total, 1e-24 * total.max(initial=1e-276))  # of kernels that vanish: no shares
+    total = np.maximum(total, 1e-18 * total.max(initial=1e-276))  # of kernels that vanish: no shares
     radius, width, frequency = (np.array([term[i] for term in terms]) for i in range(3))
     return Harmonics(radius, width, frequency, cos, sin, energy / total[..., None], rest / total)
 
