@@ -11,6 +11,7 @@ import panel_material_ui as pmui
 from eqviz.dash.session import AXES, GAMMAS, Session, nearest_gamma
 
 _FRAME_SECONDS = 0.6
+_STILL = {"& .MuiLinearProgress-bar": {"transition": "none"}}  # a gliding bar paints the page at every frame
 _ORIGINAL_HINT = (
     "Shows the runs of published weights too, each as its authors run it: dotted lines, hollow markers. "
     "Greyed while the folder holds none: EQVIZ_REFERENCE=/folder/of/the/weights make report measures one."
@@ -42,7 +43,9 @@ class Controls(pn.viewable.Viewer):
         self.original = pmui.Switch(
             label="as published", value=session.original, margin=(16, 8), description=_ORIGINAL_HINT
         )
-        self._bar = pmui.LinearProgress(value=0, max=100, variant="determinate", width=150, margin=(12, 6))
+        self._bar = pmui.LinearProgress(
+            value=0, max=100, variant="determinate", width=150, margin=(12, 6), sx=_STILL
+        )
         self._state = pmui.Typography("", variant="caption", margin=(6, 6))
         self._cancel = pmui.Button(label="Cancel", variant="text", size="small", margin=(2, 4))
         self._cancel.on_click(lambda _: self._cancelled(cancel))

@@ -10,6 +10,7 @@ from eqviz.dash.scans import ANSWERS, Wish, discriminants
 from eqviz.plots import captions
 
 Rows = list[dict[str, Any]]
+_NO_ANSWER = 1e300
 ANSWER_COLUMNS: Rows = [
     {"key": "network", "title": "network", "kind": "text"},
     {"key": "before", "title": "Y before"},
@@ -32,7 +33,7 @@ def mover_rows(wish: Wish) -> Rows:
     for row, changes in movers(wish):
         cells: dict[str, Any] = {"jet": {"text": str(row), "value": row}}
         cells["truth"] = {"text": data.class_names[int(data.labels[row])]}
-        cells |= {label: {"text": f"{v:+.2e}" if v else "0", "value": abs(v)} for label, v in changes.items()}
+        cells |= {label: {"text": _text(v, "+.2e"), "value": abs(v)} for label, v in changes.items()}
         rows.append({"id": str(row), "cells": cells, "on": row == wish.row})
     return rows
 
@@ -57,9 +58,9 @@ def answer_rows(wish: Wish, dark: bool) -> Rows:
         else:
             y, z = float(discriminants(first)[0]), float(discriminants(second)[0])
             change = abs(z - y) / abs(y) if y else float(z != y)
-            cells["before"] = {"text": f"{y:+.4f}", "value": y}
-            cells["after"] = {"text": f"{z:+.4f}" if abs(z) < 1e6 else f"{z:+.2e}", "value": z}
-            cells["change"] = {"text": f"{change:.1e}" if change else "0", "value": change}
+            cells["before"] = {"text": _text(y, "+.4f"), "value": y}
+            cells["after"] = {"text": _text(z, "+.4f" if abs(z) < 1e6 else "+.2e"), "value": z}
+            cells["change"] = {"text": _text(change, ".1e"), "value": change}
         tag = network.tag
         rows.append({"id": tag.label, "cells": cells, "colour": tag.colour(dark), "hollow": tag.hollow})
     return rows
@@ -70,3 +71,10 @@ def answer_caption(wish: Wish) -> str:
     data = library.test_set(wish.data)
     name = data.class_names[int(data.labels[wish.row])]
     return f"Jet {wish.row} is {name}; Y = logit(signal) − logit(background)."
+
+
+def _text(value: float, form: str) -> str:
+    """A number; ``discriminants`` puts the lowest of all numbers where a network gave none."""
+    if not abs(value) < _NO_ANSWER:
+        return "not finite"
+    return f"{value:{form}}" if value else "0"

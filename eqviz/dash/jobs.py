@@ -26,10 +26,43 @@ def together(document: Document | None = None) -> Iterator[None]:
     if document is None or document.session_context is None:
         yield
         return
-    # "combine" would move a later value to the place of an earlier one. Models are counted once, at the end:
-    # what is taken off the page and put back stays known, what never reaches the page is not sent.
-    with pn.io.unlocked(policy="collect"), document.models.freeze():
+    # "combine" would move a later value to the place of an earlier one.
+    with pn.io.unlocked(policy="collect"), _counted_once(document):
         yield
+
+
+@contextmanager
+def _counted_once(document: Document) -> Iterator[None]:
+    """Count the models of the page once, at the end, and only where one may have come or gone.
+
+    What is taken off the page and put back stays known, what never reaches the page is not sent. Bokeh's own
+    ``freeze`` counts at the end in any case, and to walk the thousands of models of a page takes 50 ms.
+    """
+    models, roots, moved = document.models, list(document.roots), False
+
+    def note() -> None:
+        nonlocal moved
+        moved = True
+
+    def recompute() -> None:
+        if moved or document.roots != roots:
+            type(models).recompute(models)
+
+    if "recompute" in vars(models):  # inside another block, which will count
+        yield
+        return
+    vars(models).update(invalidate=note, recompute=recompute)
+    problem: BaseException | None = None
+    try:
+        with models.freeze():  # which thaws only where its block ends well
+            try:
+                yield
+            except BaseException as error:
+                problem = error
+    finally:
+        del models.invalidate, models.recompute
+    if problem is not None:
+        raise problem
 
 
 class Latest:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 N_SHOWN = 200
 _MAX_MODELS = 12
-_models: OrderedDict[tuple[Path, int, bool, str], JetModel] = OrderedDict()
+_models: OrderedDict[tuple[str, int, bool, str], JetModel] = OrderedDict()
 _lock = RLock()
 
 
@@ -56,13 +56,19 @@ def stamp(run: Run) -> int:
     return (run.folder / "weights.safetensors").stat().st_mtime_ns
 
 
+@lru_cache(maxsize=1024)
+def place(folder: Path) -> str:
+    """The folder without links: part of every key of what is kept, and slow to find out each time."""
+    return str(folder.resolve())
+
+
 def network(run: Run, stable: bool, dtype: str) -> JetModel:
     """The trained network of ``run`` in the given arithmetic; not to be changed.
 
     Raises:
         EqvizError: damaged weights, or a library that the network needs is missing.
     """
-    key = (run.folder.resolve(), stamp(run), stable, dtype)
+    key = (place(run.folder), stamp(run), stable, dtype)
     with _lock:
         if key in _models:
             _models.move_to_end(key)

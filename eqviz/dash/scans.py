@@ -12,6 +12,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from threading import Condition, RLock, Thread
 from weakref import WeakSet
 
@@ -29,8 +31,10 @@ from eqviz.evaluation.invariance import Deviation, transformed
 from eqviz.kinematics import boost_matrix, random_axis
 
 Array = NDArray[np.float64]
+Key = tuple[str, int, bool, str]  # folder, stamp, stable, dtype: a network as it is evaluated
 _CHUNK = 10  # jets between two looks at whether the wish has changed
 _PAGE_FIRST = 1.5  # seconds that a new page gets for itself; Python runs one thread at a time
+_PAINT_FIRST = 0.1  # seconds after a wish in which nothing is computed: what is known is shown
 _HAND_FIRST = 0.4  # seconds after a wish in which only what is on the screen is computed
 _MAX_KEPT = 4000
 
@@ -39,7 +43,7 @@ _MAX_KEPT = 4000
 class Unit:
     """One piece of work: a network's answers to some jets after one boost; hashable, the cache's key."""
 
-    model: tuple[str, int, bool, str]
+    model: Key
     data: str
     boost: Boost
     rows: tuple[int, ...]
@@ -70,9 +74,17 @@ class Wish:
     def unit(self, network: Network, gamma: float, single: bool = False) -> Unit:
         """The piece of work for ``network`` at ``gamma``, for the one jet or for all."""
         boost = Boost("z", True, 1.0) if gamma == 1.0 else replace(self.boost, gamma=gamma)
-        run = network.run
-        model = (str(run.folder.resolve()), library.stamp(run), network.stable, network.dtype)
-        return Unit(model, self.data, boost, (self.row,) if single else self.rows)
+        return Unit(self._key(network), self.data, boost, (self.row,) if single else self.rows)
+
+    def _key(self, network: Network) -> Key:
+        known = (network.run.folder, network.stable, network.dtype)
+        if known not in self._keys:  # asking the disk lets the scan's thread go first, each time
+            self._keys[known] = key_of(network)
+        return self._keys[known]
+
+    @cached_property
+    def _keys(self) -> dict[tuple[Path, bool, str], Key]:
+        return {}
 
     def units(self) -> Iterator[tuple[Network, Unit]]:
         """All work in the order in which it should be done."""
@@ -91,7 +103,7 @@ class Answers:
     def __init__(self) -> None:
         self._kept: OrderedDict[Unit, Array] = OrderedDict()
         self._started: OrderedDict[Unit, list[Array]] = OrderedDict()
-        self._problems: dict[tuple[str, int, bool, str], str] = {}
+        self._problems: dict[Key, str] = {}
         self._points: dict[tuple[Unit, Unit], Point] = {}
         self._lock = RLock()
         self.computing = RLock()
@@ -103,8 +115,7 @@ class Answers:
 
     def problem(self, network: Network) -> str | None:
         """Why a network cannot be evaluated here, or None."""
-        key = (str(network.run.folder.resolve()), library.stamp(network.run), network.stable, network.dtype)
-        return self._problems.get(key)
+        return self._problems.get(key_of(network))
 
     def done(self, unit: Unit) -> bool:
         """Whether nothing is left to do for ``unit``."""
@@ -229,7 +240,7 @@ class Scanner:
             if self._answers.done(unit):
                 continue
             while not self._answers.done(unit):
-                self._give_way(seen=unit.boost.gamma in (1.0, wish.boost.gamma))
+                self._give_way(wish, seen=unit.boost.gamma in (1.0, wish.boost.gamma))
                 if self._wish is not wish:
                     return
                 self._answers.advance(network, unit)
@@ -237,9 +248,17 @@ class Scanner:
             self._progressed(done, len(units))
         self._progressed(len(units), len(units))
 
-    def _give_way(self, seen: bool) -> None:
-        until = self._start if seen else max(self._start, self._touched + _HAND_FIRST)
-        time.sleep(min(max(until - time.monotonic(), 0.002), _PAGE_FIRST))
+    def _give_way(self, wish: Wish, seen: bool) -> None:
+        """Let the page go first; a new wish ends the wait."""
+        until = max(self._start, self._touched + (_PAINT_FIRST if seen else _HAND_FIRST))
+        with self._condition:
+            self._condition.wait_for(lambda: self._wish is not wish, max(until - time.monotonic(), 0.002))
+
+
+def key_of(network: Network) -> Key:
+    """What tells a network's answers from all others, those of weights that have been replaced included."""
+    run = network.run
+    return library.place(run.folder), library.stamp(run), network.stable, network.dtype
 
 
 def boosted(data: str, rows: Sequence[int], boost: Boost) -> JetBatch:

@@ -31,6 +31,10 @@ CSV, and says how to repeat it.
 _OWN = ("Legend",)
 
 
+# A gliding thumb costs some ten frames of the whole page a step, in time that the figures need.
+_STILL = {part: {"transition": "none"} for part in ("thumb", "track", "valueLabel")}
+
+
 class Shell:
     """Session, sidebar and tabs of one visitor, wired together; ``page`` is what is served.
 
@@ -58,6 +62,9 @@ class Shell:
             sx={"& .MuiAppBar-root": {"backgroundColor": "#00527F", "backgroundImage": "none"}},
             theme_config={mode: _theme(dark) for mode, dark in (("light", False), ("dark", True))},
         )
+        # The page's line for "busy" costs two walks over all its models, 100 ms, at every step of a slider.
+        with pn.util.edit_readonly(self.page):
+            self.page.busy = False
         # A tab is filled after the strip has put it on the page: Panel may send the two out of order.
         self._show_soon = Latest(self._show)
         self.strip.param.watch(self._opened, "active")
@@ -117,6 +124,7 @@ def _theme(dark: bool) -> dict[str, Any]:
         "palette": {"primary": {"main": GROUP_COLOURS["SO+(1,3)"][dark]}},
         "typography": {"button": {"textTransform": "none"}},
         "chart_style": "standard",
+        "components": {"MuiSlider": {"styleOverrides": _STILL}},
     }
 
 

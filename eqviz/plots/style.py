@@ -277,6 +277,7 @@ def at_hook(position: float, dark: bool) -> Callable[[Any, Any], None]:
         if plot.state.select_one({"name": "at"}) is None:
             mark = Span(location=position, dimension="height", name="at", line_width=1.8, line_alpha=0.75)
             mark.line_color = INK[dark]
+            mark.level = "overlay"  # on a canvas of its own: a mark that moves does not paint the curves anew
             plot.state.add_layout(mark)
 
     return hook
