@@ -25,8 +25,10 @@
 
 #if REAL_BITS == 32
 typedef int32_t WHOLE; /* as wide as REAL */
+#define EXP expf
 #else
 typedef int64_t WHOLE;
+#define EXP exp
 #endif
 typedef REAL vec __attribute__((vector_size(VECTOR_BYTES)));
 typedef WHOLE mask __attribute__((vector_size(VECTOR_BYTES))); /* 0 or -1 in every lane */
@@ -57,6 +59,20 @@ INLINE REAL total(vec v) { /* of all lanes, always in the same order */
     for (int width = LANES / 2; width; width /= 2)
         for (int k = 0; k < width; k++) part[k] += part[k + width];
     return part[0];
+}
+
+/* The low byte of every lane, LANES bytes; and back. */
+typedef int8_t bytes __attribute__((vector_size(LANES)));
+
+INLINE void store_bytes(int8_t *to, mask values) {
+    bytes low = __builtin_convertvector(values, bytes);
+    memcpy(to, &low, sizeof low);
+}
+
+INLINE mask load_bytes(const int8_t *from) {
+    bytes low;
+    memcpy(&low, from, sizeof low);
+    return __builtin_convertvector(low, mask);
 }
 
 INLINE int64_t up(int64_t n, int64_t step) { return (n + step - 1) / step * step; } /* to a multiple */

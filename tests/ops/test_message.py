@@ -1,8 +1,9 @@
-"""The tiled message against its reference: values, gradients, odd sizes, both precisions."""
+"""The message in C and tiled against the reference: values, gradients, odd sizes, both precisions."""
 
 from __future__ import annotations
 
 import copy
+import shutil
 
 import pytest
 import torch
@@ -11,46 +12,58 @@ from eqviz.errors import ConfigError
 from eqviz.ops.minkowski_message import Kept, MessageWeights, minkowski_message
 from eqviz.ops.minkowski_message import strips as strips_module
 
+needs_compiler = pytest.mark.skipif(
+    not any(map(shutil.which, ("cc", "gcc", "clang"))), reason="no C compiler on this machine"
+)
+
+
+BACKENDS = [pytest.param("native", marks=needs_compiler), "tiled"]
+
 
 @pytest.mark.parametrize("coordinates", [True, False])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-13), (torch.float32, 2e-5)])
-def test_tiled_is_reference(layout, message_inputs, coordinates, dtype, tolerance):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_is_reference(layout, message_inputs, coordinates, dtype, tolerance, backend):
     *inputs, weights = message_inputs(7, coordinates, dtype)
     results = {}
-    for backend in ("tiled", "reference"):
-        outputs = [out for out in minkowski_message(*inputs, weights, layout, backend) if out is not None]
+    for name in (backend, "reference"):
+        outputs = [out for out in minkowski_message(*inputs, weights, layout, name) if out is not None]
         leaves = [*inputs, *(weight for weight in weights if weight is not None)]
         loss = sum((out * torch.arange(1, 1 + out.numel()).view(out.shape)).sum() for out in outputs)
-        results[backend] = [*outputs, *torch.autograd.grad(loss, leaves)]
+        results[name] = [*outputs, *torch.autograd.grad(loss, leaves)]
     assert len(outputs) == 1 + coordinates
-    for ours, expected in zip(results["tiled"], results["reference"], strict=True):
+    for ours, expected in zip(results[backend], results["reference"], strict=True):
         scale = float(expected.detach().abs().max()) if expected.numel() else 1.0
         torch.testing.assert_close(ours, expected, rtol=0, atol=tolerance * max(scale, 1.0))
 
 
 @pytest.mark.parametrize("coordinates", [True, False])
-def test_gradcheck(layout, message_inputs, coordinates):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_gradcheck(layout, message_inputs, coordinates, backend):
     if layout.n_slots == 0:
         return
     *inputs, weights = message_inputs(3, coordinates)
 
     def function(*leaves):
-        outputs = minkowski_message(*leaves[:3], MessageWeights(*leaves[3:]), layout)
+        outputs = minkowski_message(*leaves[:3], MessageWeights(*leaves[3:]), layout, backend)
         return tuple(out for out in outputs if out is not None)
 
     assert torch.autograd.gradcheck(function, (*inputs, *(w for w in weights if w is not None)))
 
 
-def test_scratch_memory_does_not_leak_between_calls(layout, message_inputs):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_scratch_memory_does_not_leak_between_calls(layout, message_inputs, backend):
     *inputs, weights = message_inputs()
-    first = [out.clone() for out in minkowski_message(*inputs, weights, layout)]
-    minkowski_message(*(torch.full_like(value, float("nan")) for value in inputs), weights, layout)
-    for ours, expected in zip(minkowski_message(*inputs, weights, layout), first, strict=True):
+    first = [out.clone() for out in minkowski_message(*inputs, weights, layout, backend)]
+    minkowski_message(*(torch.full_like(value, float("nan")) for value in inputs), weights, layout, backend)
+    for ours, expected in zip(minkowski_message(*inputs, weights, layout, backend), first, strict=True):
         assert torch.equal(ours, expected)
 
 
-def outputs_and_gradients(inputs, weights, layout, **options):
-    outputs = [out for out in minkowski_message(*inputs, weights, layout, **options) if out is not None]
+def outputs_and_gradients(inputs, weights, layout, backend="tiled", **options):
+    outputs = [
+        out for out in minkowski_message(*inputs, weights, layout, backend, **options) if out is not None
+    ]
     loss = sum((out * torch.arange(1, 1 + out.numel()).view(out.shape)).sum() for out in outputs)
     leaves = [*inputs, *(weight for weight in weights if weight is not None)]
     return [*outputs, *torch.autograd.grad(loss, leaves, retain_graph=True)], (loss, leaves)
@@ -101,11 +114,12 @@ def test_strips_of_any_size_give_the_same(message_inputs, layout, limit, monkeyp
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-11)
 
 
-def test_excluded_pairs_do_not_matter(layout, message_inputs):
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_excluded_pairs_do_not_matter(layout, message_inputs, backend):
     receiver, sender, features, weights = message_inputs()
     other = torch.where(layout.pair_mask[:, None], features, 1e3)
-    before = minkowski_message(receiver, sender, features, weights, layout)
-    after = minkowski_message(receiver, sender, other, weights, layout)
+    before = minkowski_message(receiver, sender, features, weights, layout, backend)
+    after = minkowski_message(receiver, sender, other, weights, layout, backend)
     real = layout.slot_size > 0
     assert torch.equal(before[0][real], after[0][real])
     assert torch.equal(before[1], after[1])

@@ -9,14 +9,16 @@ Contract, with receiver i, sender j, u and v (S, C) in slot order, pair features
     c_ij = v_c . relu(W_c m_ij + b_c)              (P,), only with coordinate weights; zero where i = j
 
 Batch normalisation between the two linear layers is affine per channel and belongs into u, v and W_s.
-Both implementations take float32 and float64, any device, first derivatives; empty layouts give zeros.
+All take float32 and float64 and give first derivatives; empty layouts give zeros.
 
+* ``"native"`` is C for a CPU, compiled where it runs: a tile of pairs goes through the whole message in the first
+  cache, and is recomputed in the backward pass, so that memory hardly grows with the pairs.
 * ``"tiled"`` works through the pairs strip by strip. Without ``kept`` it keeps no tensor of size (P, C) and
   recomputes in the backward pass: memory hardly grows with the pairs. With it, it is a tenth faster.
 * ``"triton"`` is one GPU kernel each way, pair activations in registers only (widths to 128).
 * ``"reference"`` is the same written down plainly.
 
-``"auto"`` is Triton or tiled, see :mod:`eqviz.ops.dispatch`.
+``"auto"`` is Triton, C or tiled, see :mod:`eqviz.ops.dispatch`.
 """
 
 from __future__ import annotations
@@ -26,15 +28,16 @@ from typing import Literal
 from torch import Tensor
 
 from eqviz.errors import ConfigError
-from eqviz.ops.dispatch import wants_triton
+from eqviz.ops.dispatch import wants_native, wants_triton
 from eqviz.ops.minkowski_message.fused import fits, message_fused
 from eqviz.ops.minkowski_message.kept import Kept
+from eqviz.ops.minkowski_message.native import OP, message_native
 from eqviz.ops.minkowski_message.reference import message_reference
 from eqviz.ops.minkowski_message.tiled import message_tiled
 from eqviz.ops.minkowski_message.weights import MessageWeights
 from eqviz.ops.pairs import PairLayout
 
-Backend = Literal["auto", "triton", "tiled", "reference"]
+Backend = Literal["auto", "triton", "native", "tiled", "reference"]
 
 
 def minkowski_message(
@@ -55,20 +58,28 @@ def minkowski_message(
         weights: the weights of the contract.
         layout: where the pairs are.
         backend: see the module.
-        kept: memory that the tiled message may keep between its passes and between calls.
+        kept: memory that the tiled message may keep between its passes and between calls; C needs none.
 
     Raises:
         ConfigError: an unknown backend.
     """
     if backend == "auto":
-        backend = "triton" if wants_triton(receiver, fits(receiver, features)) else "tiled"
+        backend = _choice(receiver, features)
+    if backend == "native":
+        return message_native(receiver, sender, features, weights, layout)
     if backend == "triton":
         return message_fused(receiver, sender, features, weights, layout)
     if backend == "tiled":
         return message_tiled(receiver, sender, features, weights, layout, kept)
     if backend == "reference":
         return message_reference(receiver, sender, features, weights, layout)
-    raise ConfigError(f"expected backend 'auto', 'triton', 'tiled' or 'reference', got {backend!r}")
+    raise ConfigError(f"expected backend 'auto', 'triton', 'native', 'tiled' or 'reference', got {backend!r}")
+
+
+def _choice(receiver: Tensor, features: Tensor) -> Backend:
+    if wants_triton(receiver, fits(receiver, features)):
+        return "triton"
+    return "native" if wants_native(OP, receiver) else "tiled"
 
 
 __all__ = ["Kept", "MessageWeights", "minkowski_message"]
