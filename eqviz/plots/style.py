@@ -62,7 +62,9 @@ ARCHITECTURE_MARKERS: dict[str, str] = {
     "part": "plus",
     "lgatr": "triangle_pin",
 }
-VARIANT_DASHES: dict[str, str] = {"stable": "solid", "naive": "dashed", "original": "dotted"}
+VARIANT_DASHES: dict[str, str] = {
+    "stable": "solid", "naive": "dashed", "original": "dotted", "lite": "dashed",
+}  # fmt: skip
 SPARE_MARKERS = ("circle_cross", "diamond_cross", "square_cross", "hex_dot", "star_dot", "circle_y")
 
 INK: dict[bool, str] = {False: "#1F2328", True: "#E6E6E6"}

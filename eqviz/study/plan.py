@@ -80,7 +80,8 @@ def check_names(resolved: Mapping[str, Any], label: str) -> None:
     """Check model, data set, training and evaluation, where the notebook has parameters of these names."""
     if "model" in resolved:
         make_config(MODELS.get(resolved["model"]), dict(resolved.get("model_params", {})))
-    if "data" in resolved and not Path(resolved["data"]).exists():
+    named = "data" in resolved and not _VARIABLE.search(resolved["data"])
+    if named and not Path(resolved["data"]).exists():
         (IMAGE_DATASETS if resolved.get("images") is True else DATASETS).entry(resolved["data"])
     if "training" in resolved:
         plain = {
@@ -97,8 +98,15 @@ def _expand(entry: Entry) -> Iterator[tuple[str, dict[str, Any]]]:
         parameters = deepcopy(dict(entry.parameters))
         for name, value in zip(names, values):
             _assign(parameters, name, value, entry.label)
-        shown = [f"{name.split('.')[-1]} = {value}" for name, value in zip(names, values) if name != "seed"]
+        shown = [text for name, value in zip(names, values) if (text := _shown(name, value))]
         yield f"{entry.label} ({', '.join(shown)})" if shown else entry.label, parameters
+
+
+def _shown(name: str, value: Any) -> str:
+    """What a grid value adds to a label: nothing for a seed, or where all training jets are used."""
+    if name == "train_fraction" and isinstance(value, (int, float)):
+        return "" if value == 1 else f"{100 * value:g} % of the jets"
+    return "" if name == "seed" else f"{name.split('.')[-1]} = {value}"
 
 
 def _assign(parameters: dict[str, Any], name: str, value: Any, label: str) -> None:

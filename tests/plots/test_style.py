@@ -65,7 +65,7 @@ def test_markers_and_dashes() -> None:
     assert len(set(ARCHITECTURE_MARKERS.values())) == len(ARCHITECTURE_MARKERS)
     assert architecture_marker("LorentzNet") == "circle"
     assert architecture_marker("something new") == architecture_marker("something new")
-    assert [Tag("a", variant=v).dash for v in VARIANT_DASHES] == ["solid", "dashed", "dotted"]
+    assert [Tag("a", variant=v).dash for v in VARIANT_DASHES] == ["solid", "dashed", "dotted", "dashed"]
     with pytest.raises(UnknownNameError, match="stable"):
         _ = Tag("a", variant="clever").dash
 
