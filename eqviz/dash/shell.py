@@ -31,6 +31,19 @@ CSV, and says how to repeat it.
 _OWN = ("Legend",)
 
 
+# Files of the page are named relative to its address, so /dashboards/ would look for them in a folder that is
+# not there: go to /dashboards.
+_TEMPLATE = """\
+{% extends "base.html" %}
+{% block preamble %}
+<script>
+  const there = location.pathname.replace(/(\\/dashboards)\\/+$/, "$1")
+  if (there !== location.pathname) { location.replace(there + location.search + location.hash) }
+</script>
+{{ super() }}
+{% endblock %}
+"""
+
 # A gliding thumb costs some ten frames of the whole page a step, in time that the figures need.
 _STILL = {part: {"transition": "none"} for part in ("thumb", "track", "valueLabel")}
 
@@ -58,6 +71,7 @@ class Shell:
             header=header,
             sidebar=[Sidebar(self.session)],
             sidebar_width=290,
+            template=_TEMPLATE,
             main=[self.strip, self._dialog],
             sx={"& .MuiAppBar-root": {"backgroundColor": "#00527F", "backgroundImage": "none"}},
             theme_config={mode: _theme(dark) for mode, dark in (("light", False), ("dark", True))},

@@ -83,7 +83,7 @@ def test_the_literal_command(store: Path) -> None:
     )  # fmt: skip
     try:
         url = f"http://localhost:{port}/dashboards"
-        assert b"eqviz" in wait_until_up(url)
+        assert b"location.replace(there" in wait_until_up(f"{url}/")  # to the address without the slash
         assert "Comparison" in card_titles(url, tab="runs")
     finally:
         process.terminate()
