@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import hypot, inf
+from math import hypot, inf, sqrt
+from statistics import mean, stdev
 
 import numpy as np
 
@@ -63,6 +64,27 @@ def _difference(best: Configuration, other: Configuration) -> Difference | None:
     return Difference(
         best.label, other.label, paired["value"], paired["error"], hypot(*known) if len(known) == 2 else None
     )
+
+
+def against(reference: Configuration, other: Configuration) -> Difference | None:
+    """AUC of ``other`` minus that of ``reference``: the mean over the seeds that both have, test jets paired.
+
+    ``spread`` is the standard error of that mean over seeds (None for one seed). ``error`` is not made
+    smaller by averaging, as the seeds share the test jets. None without a common seed on the same jets.
+    """
+    seeds = {run.config["seed"]: run for run in reference.sound}
+    pairs = [(seeds[run.config["seed"]], run) for run in other.sound if run.config["seed"] in seeds]
+    pairs = [(first, second) for first, second in pairs if _same_jets(first, second)]
+    if not pairs:
+        return None
+    paired = [
+        paired_difference(first.scores.labels, second.scores.logits, first.scores.logits)["auc"]
+        for first, second in pairs
+    ]
+    values = [entry["value"] for entry in paired]
+    spread = stdev(values) / sqrt(len(values)) if len(values) > 1 else None
+    error = mean(entry["error"] for entry in paired)
+    return Difference(reference.label, other.label, mean(values), error, spread)
 
 
 def _middle(runs: Sequence[Run]) -> Run:

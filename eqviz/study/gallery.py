@@ -18,6 +18,7 @@ from eqviz.plots.scores import Network, landscape
 from eqviz.plots.series import Series
 from eqviz.plots.style import Tag, shade_repeats
 from eqviz.study.figures import figure_html
+from eqviz.study.planar import efficiency, is_part, turns
 from eqviz.study.summary import Configuration, boost_rows
 
 Array = NDArray[np.float64]
@@ -26,20 +27,33 @@ _SEEDS = "Lines are medians over seeds, bands the envelope over seeds. "
 
 
 def figures(configurations: Sequence[Configuration]) -> dict[str, str]:
-    """HTML of each figure by name: boosts, roc, size, learning; what has no data is left out."""
-    shown = [c for c in configurations if c.sound]
+    """HTML of each figure by name: boosts, turns, efficiency, roc ...; what has no data is left out.
+
+    Networks trained on a part of the jets are drawn in their own figure only, unless there are no others.
+    """
+    sound = [c for c in configurations if c.sound]
+    shown = [c for c in sound if not is_part(c)] or sound
     tagged = list(zip(shown, shade_repeats(_tags(shown))))
+    tags = {c.label: tag for c, tag in tagged}
+    every = [(c, tags.get(c.label, tag)) for c, tag in zip(sound, _tags(sound))]
     makers: dict[str, Callable[[Sequence[tuple[Configuration, Tag]]], str]] = {
         "boosts": _boosts,
+        "turns": turns,
         "roc": _roc,
         "size": _size,
         "learning": _learning,
     }
-    return {name: html for name, make in makers.items() if shown and (html := make(tagged))}
+    found = {name: html for name, make in makers.items() if shown and (html := make(tagged))}
+    return found | ({"efficiency": curves} if (curves := efficiency(every)) else {})
 
 
 def _tags(configurations: Sequence[Configuration]) -> list[Tag]:
-    return [Tag(c.label, c.sound[0].symmetry, c.sound[0].model_name) for c in configurations]
+    return [Tag(c.label, c.sound[0].symmetry, c.sound[0].model_name, _kind(c)) for c in configurations]
+
+
+def _kind(configuration: Configuration) -> str:
+    lite = configuration.sound[0].config["model"].get("params", {}).get("rule") == "channels"
+    return "lite" if lite else "stable"
 
 
 def _boosts(tagged: Sequence[tuple[Configuration, Tag]]) -> str:

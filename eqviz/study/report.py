@@ -18,6 +18,7 @@ from eqviz.study.gallery import figures
 from eqviz.study.html import asset, page
 from eqviz.study.page import NAVIGATION
 from eqviz.study.plan import Plan
+from eqviz.study.planar import against_table, efficiency_table, is_part, proposal_table, turns_table
 from eqviz.study.published import Published, published_results
 from eqviz.study.summary import Configuration, Row, collect, training_seconds
 from eqviz.study.tables import comparison_table, runs_table
@@ -65,12 +66,20 @@ def _body(plan: Plan, rows: Sequence[Row], configurations: Sequence[Configuratio
     published = _published(sound)
     parts = [f"<h1>{escape(study.title)}</h1>", _paragraphs(study.description)]
     if sound:
-        found = differences(sound)
-        parts += [_answer(found, sound), "<h2>Comparison</h2>", _table_note(sound, published)]
-        parts += [comparison_table(sound, published), _difference_table(found)]
+        whole = [c for c in sound if not is_part(c)] or sound
+        found = differences(whole)
+        parts += [_answer(found, whole), "<h2>Comparison</h2>", _table_note(whole, published)]
+        parts += [comparison_table(whole, published), _difference_table(found)]
+    tables = {
+        "proposal": proposal_table,
+        "against": against_table,
+        "turns": turns_table,
+        "efficiency": efficiency_table,
+    }
     for name, (title, text) in _SECTIONS.items():
-        if name in drawn:
-            parts += [f"<h2>{escape(title)}</h2>", f"<p>{escape(text)}</p>", drawn[name]]
+        table = tables[name](sound) if name in tables else ""
+        if name in drawn or table:
+            parts += [f"<h2>{escape(title)}</h2>", f"<p>{escape(text)}</p>", drawn.get(name, ""), table]
     parts += [
         _failures(rows),
         "<h2>All runs</h2>",
@@ -89,6 +98,28 @@ _SECTIONS = {
         "or worse. Along the beam (second row) all pseudorapidities shift together, and looking at angles "
         "from the jet's axis is enough. Plain arithmetic (dashed) breaks even an exactly invariant "
         "network, because products of boosted momenta are small differences of large numbers.",
+    ),
+    "proposal": (
+        "Beside what was published",
+        "The proposal's table: quark against gluon jets in 125 × 125 images of real CMS Open Data, millions "
+        "of them. Ours are other images, of simulated jets, far fewer, and smaller networks, so the two "
+        "columns cannot be compared directly: only how the networks stand to one another within a column.",
+    ),
+    "against": (
+        "Does the symmetry help?",
+        "AUC of each network minus that of the CNN, on the same test jets and the same training jets: the "
+        "mean over seeds, the paired bootstrap of the test jets, and the standard error over seeds.",
+    ),
+    "turns": (
+        "The same jets, turned",
+        "Every test jet is turned around its axis: the deposits of an image, or the particles, move and "
+        "pixels are made afterwards. Quarter turns move pixels onto pixels, so that a network of C4 or D4 "
+        "gives the same answer to rounding. At the angles between, pixels break every symmetry a little.",
+    ),
+    "efficiency": (
+        "How many jets does it take?",
+        "The same networks on parts of the training jets, with other initial weights and other jets for "
+        "each seed.",
     ),
     "roc": (
         "Signal kept, background rejected",
