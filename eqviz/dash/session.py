@@ -28,6 +28,8 @@ ADDRESS = {
     "orbit_run": "orbit", "orbit_layer": "layer", "orbit_field": "field", "angle": "angle",
     "mirrored": "mirrored", "shift_eta": "deta", "shift_phi": "dphi", "along": "along", "move": "move",
     "shuffle": "shuffle",
+    "filter_run": "filters", "filter_layer": "part", "channel": "channel", "source": "input",
+    "weights": "weights",
 }  # fmt: skip
 
 
@@ -104,6 +106,13 @@ class Session(param.Parameterized):
         default="boost", objects=["boost", "rotation", "permutation"], doc="What moves a jet."
     )
     shuffle = param.Integer(default=1, bounds=(0, 100), doc="Number of the permutation, 0 is none.")
+    filter_run = param.String(default="", doc="Run of the Filters tab, by default the first chosen one.")
+    filter_layer = Name(default="", doc="Layer whose filters are shown there, by default the first.")
+    channel = param.Integer(default=0, bounds=(0, None), doc="Number of its output that is looked at.")
+    source = param.Integer(default=0, bounds=(0, None), doc="Number of its input that is looked at.")
+    weights: str = param.Selector(  # type: ignore[assignment]
+        default="after", objects=["after", "before", "both"], doc="Weights after or before training."
+    )
     dark = param.Boolean(default=False, doc="Dark figures.")
     version = param.Integer(default=0, doc="Grows when the store has been read anew.")
 
