@@ -36,7 +36,9 @@ def against_angle(
     shared = options(title or f"{label} of turned jets", ANGLE.label, label, dark=dark)
     y = hv.Dimension(quantity, label=label)
     ticks = {"xticks": [0, 30, 60, 90]} if _reach(curves) <= 90 else {}
-    return overlay(_lines(curves, ANGLE, y, False, dark), **{**shared, **ticks, **_limits(curves), **more})
+    across = span(curves, "x", log=False, pad=0.02)
+    limits = {**_limits(curves), **({"xlim": across} if across else {})}
+    return overlay(_lines(curves, ANGLE, y, False, dark), **{**shared, **ticks, **limits, **more})
 
 
 def sample_efficiency(

@@ -198,6 +198,7 @@ def _run(
     config["data"] |= subsets.describe(plan.data)
     model, given = _network(plan, sets.get("train"))
     config["model"] |= given
+    config["symmetry"] = model.symmetry  # of this network: its class may stand for several groups
     result = TrainResult({name: [] for name in HISTORY_TYPES}, -1, 0.0)
     if plan.model.trains:
 
