@@ -43,10 +43,11 @@ def turns(tagged: Tagged) -> str:
     scanned = [(c, tag) for c, tag in tagged if any(run.rotation for run in c.sound)]
     if not scanned:
         return ""
-    sides = {
-        "no symmetry of the plane": [(c, tag) for c, tag in scanned if not _PLANAR.match(tag.symmetry)],
-        "with a symmetry": [(c, tag) for c, tag in scanned if _PLANAR.match(tag.symmetry)],
-    }
+    sides: dict[str, list[tuple[Configuration, Tag]]] = {}
+    for configuration, tag in scanned:
+        known = "lite networks with a symmetry" if tag.variant == "lite" else "networks with a symmetry"
+        side = known if _PLANAR.match(tag.symmetry) else "no symmetry of the plane"
+        sides.setdefault(side, []).append((configuration, tag))
     first = next(run.rotation[0] for c, _ in scanned for run in c.sound if run.rotation)
     kinds = {run.rotation[0]["what"] for c, _ in scanned for run in c.sound if run.rotation}
     caption = captions.turned(first["n_jets"], " or ".join(sorted(kinds, reverse=True)))
