@@ -43,21 +43,20 @@ def label_width(reference: Reference, n_scalars: int) -> int:
     return n_scalars + (1 + n_reference if n_reference else 0)
 
 
-@dataclass(frozen=True)
-class PelicanConfig:
-    """Parameters of PELICAN; the defaults are the published 48k tagger without its quirks.
+@dataclass(frozen=True, kw_only=True)
+class PairSettings:
+    """What the networks on PELICAN's pair layers share.
 
     Attributes:
         hidden: channels of the pair tensor.
         message: channels of messages, between which pairs are aggregated.
         n_blocks: blocks of message and Eq 2->2.
-        n_classes: number of logits.
         reference: vectors that join the particles: ``"time+axis"``, (1, 0, 0, 0) and (0, 0, 0, 1) as
             published; ``"beams"``, (1, 0, 0, +-1); or ``"none"``.
         n_scalars: width of the batch's own scalars, which label particles beside what kind of vector each is.
         label_channels: pair channels made of labels; without reference vectors and scalars there are none.
         massless: constituents are light-like, so E is |p| and their mass is exactly 0.
-        dropout: dropout rate before the last two linear maps.
+        dropout: dropout rate before the last linear maps.
         slope: of the leaky rectifiers.
         stable: pair products in float64 without cancellation; otherwise E_i E_j - p_i.p_j in the network's
             precision.
@@ -66,28 +65,51 @@ class PelicanConfig:
     hidden: int = 60
     message: int = 35
     n_blocks: int = 5
-    n_classes: int = 2
-    reference: Reference = "time+axis"
+    reference: Reference = "none"
     n_scalars: int = 0
     label_channels: int = 10
     massless: bool = True
-    dropout: float = 0.025
+    dropout: float = 0.0
     slope: float = 0.01
     stable: bool = True
+    network: ClassVar[str] = "pelican"
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "message", "n_blocks", "n_classes"):
-            require(getattr(self, name) >= 1, f"pelican.{name}", "1 or more", getattr(self, name))
-        require(self.n_scalars >= 0, "pelican.n_scalars", "0 or more", self.n_scalars)
-        require(0 <= self.dropout < 1, "pelican.dropout", "in [0, 1)", self.dropout)
-        require(0 < self.slope <= 1, "pelican.slope", "in (0, 1]", self.slope)
+        for name in ("hidden", "message", "n_blocks"):
+            require(getattr(self, name) >= 1, f"{self.network}.{name}", "1 or more", getattr(self, name))
+        require(self.n_scalars >= 0, f"{self.network}.n_scalars", "0 or more", self.n_scalars)
+        require(0 <= self.dropout < 1, f"{self.network}.dropout", "in [0, 1)", self.dropout)
+        require(0 < self.slope <= 1, f"{self.network}.slope", "in (0, 1]", self.slope)
         fits = 1 <= self.label_channels < self.hidden or not self.n_labels
-        require(fits, "pelican.label_channels", f"1 to hidden - 1 = {self.hidden - 1}", self.label_channels)
+        limit = f"1 to hidden - 1 = {self.hidden - 1}"
+        require(fits, f"{self.network}.label_channels", limit, self.label_channels)
 
     @property
     def n_labels(self) -> int:
         """Width of the labels of a node: its kind as a one-hot vector, then the batch's scalars."""
         return label_width(self.reference, self.n_scalars)
+
+    def stack(self) -> PelicanStack:
+        """The pair layers, with new weights."""
+        labels = self.label_channels if self.n_labels else 0
+        return PelicanStack(self.hidden, self.message, self.n_blocks, self.n_labels, labels, self.slope)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PelicanConfig(PairSettings):
+    """Parameters of PELICAN; the defaults are the published 48k tagger without its quirks.
+
+    Attributes:
+        n_classes: number of logits.
+    """
+
+    n_classes: int = 2
+    reference: Reference = "time+axis"
+    dropout: float = 0.025
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.n_classes >= 1, "pelican.n_classes", "1 or more", self.n_classes)
 
 
 @register_model(
@@ -109,14 +131,7 @@ class Pelican(JetModel):
 
     def __init__(self, config: PelicanConfig) -> None:
         super().__init__(config)
-        self.pairs = PelicanStack(
-            config.hidden,
-            config.message,
-            config.n_blocks,
-            config.n_labels,
-            config.label_channels if config.n_labels else 0,
-            config.slope,
-        )
+        self.pairs = config.stack()
         self.pool = PairsToJet(config.message, config.hidden, config.slope)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.hidden, config.n_classes)

@@ -11,55 +11,16 @@ from torch import Tensor, nn
 from eqviz.data.jets import JetBatch
 from eqviz.layers.events import prepare
 from eqviz.layers.pelican_maps import PairsToNodes
-from eqviz.layers.pelican_stack import PelicanStack
-from eqviz.models.base import require
-from eqviz.models.pelican import REFERENCES, Reference, label_width, node_labels, pair_products
+from eqviz.models.pelican import REFERENCES, PairSettings, node_labels, pair_products
 from eqviz.models.regression import MomentumModel, register_regressor
 from eqviz.ops.permutation_2to2 import MirrorPairs
 
 
-@dataclass(frozen=True)
-class PelicanMomentumConfig:
-    """Parameters of the regressor.
+@dataclass(frozen=True, kw_only=True)
+class PelicanMomentumConfig(PairSettings):
+    """Parameters of the regressor; reference vectors get no weight."""
 
-    Attributes:
-        hidden: channels of the pair tensor.
-        message: channels of messages.
-        n_blocks: blocks of message and Eq 2->2.
-        reference: vectors that join the particles, as for ``pelican``; they get no weight.
-        n_scalars: width of the batch's own scalars that label particles.
-        label_channels: pair channels made of the labels.
-        massless: constituents are light-like.
-        dropout: dropout rate before the last linear map.
-        slope: of the leaky rectifiers.
-        stable: pair products in float64 without cancellation.
-    """
-
-    hidden: int = 60
-    message: int = 35
-    n_blocks: int = 5
-    reference: Reference = "none"
-    n_scalars: int = 0
-    label_channels: int = 10
-    massless: bool = True
-    dropout: float = 0.0
-    slope: float = 0.01
-    stable: bool = True
-
-    def __post_init__(self) -> None:
-        for name in ("hidden", "message", "n_blocks"):
-            require(getattr(self, name) >= 1, f"pelican-momentum.{name}", "1 or more", getattr(self, name))
-        require(self.n_scalars >= 0, "pelican-momentum.n_scalars", "0 or more", self.n_scalars)
-        require(0 <= self.dropout < 1, "pelican-momentum.dropout", "in [0, 1)", self.dropout)
-        require(0 < self.slope <= 1, "pelican-momentum.slope", "in (0, 1]", self.slope)
-        fits = 1 <= self.label_channels < self.hidden or not self.n_labels
-        limit = f"1 to hidden - 1 = {self.hidden - 1}"
-        require(fits, "pelican-momentum.label_channels", limit, self.label_channels)
-
-    @property
-    def n_labels(self) -> int:
-        """Width of the labels of a node."""
-        return label_width(self.reference, self.n_scalars)
+    network: ClassVar[str] = "pelican-momentum"
 
 
 @register_regressor(
@@ -81,14 +42,7 @@ class PelicanMomentum(MomentumModel):
 
     def __init__(self, config: PelicanMomentumConfig) -> None:
         super().__init__(config)
-        self.pairs = PelicanStack(
-            config.hidden,
-            config.message,
-            config.n_blocks,
-            config.n_labels,
-            config.label_channels if config.n_labels else 0,
-            config.slope,
-        )
+        self.pairs = config.stack()
         self.to_nodes = PairsToNodes(config.message, config.hidden)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(config.hidden, 1)
