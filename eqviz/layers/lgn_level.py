@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from math import log, sqrt
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,8 +22,8 @@ from torch import Tensor, nn
 
 from eqviz.layers.fixed_tables import FixedTables
 from eqviz.layers.lgn_plan import mix_plan, offsets
-from eqviz.layers.lorentz_basis import SCALAR, Label, dimension, square_couplings
-from eqviz.ops.lorentz_cg import ProductGroup, bell_aggregate, cg_mix, cg_products
+from eqviz.layers.lorentz_basis import SCALAR, Label, square_couplings
+from eqviz.ops.lorentz_cg import Level, Perceptron, cg_level, cg_totals
 from eqviz.ops.pairs import PairLayout
 
 
@@ -70,9 +71,8 @@ class CGLevel(nn.Module):
         parity: bool = False,
     ) -> None:
         super().__init__()
-        self.plan, self.outs, tables, moments = mix_plan(labels, outs, parity)
-        self.groups = (ProductGroup((0, 4), (0, sum(map(dimension, labels)))),)
-        self._tables, self._moments = FixedTables(tables), FixedTables([moments])
+        self.plan, self.outs, tables = mix_plan(labels, outs, parity)
+        self._tables = FixedTables(tables)
         self.neighbours = neighbours
         self.bells = Bells(n_bells, c_in, widths)
         self.mix = nn.ParameterDict(
@@ -91,12 +91,13 @@ class CGLevel(nn.Module):
             norm: (P,) |p_ij^2|.
             layout: where the pairs are.
         """
-        (moments,) = cg_products(p4, x, self.groups, self._moments.like(x))
+        return cg_level(x, p4, norm, layout, self.level(x))
+
+    def level(self, x: Tensor) -> Level:
+        """Plan, tables and weights for features like ``x``."""
         decay, weights = self.bells()
-        stacked = torch.cat([x, moments])
-        plain, weighted = bell_aggregate(stacked, norm, decay, weights / self.neighbours, layout, len(x))
         mix = [self.mix[name_of(out)] for out in self.outs]
-        return cg_mix(x, plain, weighted, p4, self.plan, self._tables.like(x), mix)
+        return Level(self.plan, self._tables.like(x), decay, weights / self.neighbours, mix)
 
 
 class ScalarPerceptron(nn.Module):
@@ -107,18 +108,14 @@ class ScalarPerceptron(nn.Module):
         widths = [channels, *[2 * channels] * hidden_layers, channels]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(1, C, S) to (1, C, S)."""
-        rows = x[0]
-        for index, layer in enumerate(self.layers):
-            if index:
-                rows = nn.functional.leaky_relu(rows, 0.01)
-            rows = layer(rows.T).T
-        return rows[None]
+    def parameters_of_layers(self) -> Perceptron:
+        """Weights and biases."""
+        linear: list[Any] = list(self.layers)
+        return Perceptron([layer.weight for layer in linear], [layer.bias for layer in linear])
 
 
 class Invariants(nn.Module):
-    """Scalars, and every invariant square x.Q x of the other irreps."""
+    """Scalars, and every invariant square x.Q x of the other irreps, summed over the nodes of each jet."""
 
     def __init__(self, labels: Sequence[Label], parity: bool) -> None:
         super().__init__()
@@ -129,26 +126,19 @@ class Invariants(nn.Module):
             if label != SCALAR
             for form in square_couplings(label, SCALAR, parity)[..., 0]
         ]
-        rows = sum(len(form) for _, form in forms)
-        lowered, sums, row = np.zeros((rows, where[labels[-1]][1])), np.zeros((len(forms), rows)), 0
-        self.components: list[int] = []
+        table = np.zeros((len(forms), *2 * (where[labels[-1]][1],)))
         for index, ((start, stop), form) in enumerate(forms):
-            lowered[row : row + len(form), start:stop] = form
-            sums[index, row : row + len(form)] = 1
-            self.components += range(start, stop)
-            row += len(form)
-        self._tables = FixedTables([lowered, sums])
+            table[index, start:stop, start:stop] = form
+        self._tables = FixedTables([table])
         self.count = 1 + len(forms)
 
-    def _index(self, x: Tensor) -> Tensor:
-        return torch.tensor(self.components, dtype=torch.int64, device=x.device)
+    def forms(self, x: Tensor) -> Tensor:
+        """(Q, D, D) Q of every square, for features like ``x``."""
+        return self._tables.like(x)[0]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(D, C, S) to (invariants, C, S), the scalars first."""
-        lowered, sums = self._tables.like(x)
-        flat = x.flatten(1)
-        squares = sums @ (flat.index_select(0, self._index(x)) * (lowered @ flat))
-        return torch.cat([x[:1], squares.view(len(sums), *x.shape[1:])])
+    def forward(self, x: Tensor, layout: PairLayout) -> Tensor:
+        """(D, C, S) to (invariants, C, J), the scalars first; jets in the order of ``layout.jets``."""
+        return cg_totals(x, self.forms(x), layout)
 
 
 def name_of(label: Label) -> str:

@@ -89,8 +89,8 @@ def square_plan(labels: Sequence[Label], outs: Sequence[Label], parity: bool) ->
 
 def mix_plan(
     labels: Sequence[Label], outs: Sequence[Label], parity: bool
-) -> tuple[MixPlan, tuple[Label, ...], list[Array], Array]:
-    """The plan of a level, the irreps it yields, its tables, and the table of p4 (x) x alone."""
+) -> tuple[MixPlan, tuple[Label, ...], list[Array]]:
+    """The plan of a level, the irreps it yields, and its tables."""
     vectors = product_plan([VECTOR], labels, outs, lambda a, b, out: couplings(a, b, out, parity))
     squares = square_plan(labels, outs, parity)
     copies = {label: len(self_maps(label, parity)) for label in labels}
@@ -111,7 +111,7 @@ def mix_plan(
         squares=squares.groups,
         order=tuple(np.concatenate([np.concatenate(found[out], axis=1).ravel() for out in made]).tolist()),
     )
-    return plan, made, [table, *vectors.tables, *squares.tables], vectors.tables[0]
+    return plan, made, [table, *vectors.tables, *squares.tables]
 
 
 def _linear(

@@ -17,6 +17,7 @@ from eqviz.layers.lgn_level import CGLevel, Invariants, ScalarPerceptron
 from eqviz.layers.lorentz_basis import MAX_WEIGHT, SCALAR, VECTOR, Label, tensor_labels
 from eqviz.models.base import JetModel, register_model, require
 from eqviz.models.published.lgn import LGNOriginal
+from eqviz.ops.lorentz_cg import cg_block
 
 # A typical multiplicity: sums over particles are divided by this number, the same for all jets.
 NEIGHBOURS = 50.0
@@ -148,14 +149,16 @@ class LGN(JetModel):
         )
         layout = events.layout
         x, p4, norm = self._start(batch, events)
-        found = [self.first_invariants(x)]
-        for level, perceptron, invariants in zip(self.levels, self.perceptrons, self.invariants):
-            x = level(x, p4, norm, layout)
-            x = torch.cat([perceptron(x[:1]), x[1:]])
-            found.append(invariants(x))
-        rows = torch.cat([values.flatten(0, 1) for values in found]).T.contiguous()
-        owner = events.jet.new_full((layout.n_slots,), len(batch)).index_copy(0, layout.node_slot, events.jet)
-        total = rows.new_zeros(len(batch) + 1, rows.shape[1]).index_add(0, owner, rows)[: len(batch)]
+        found = [self.first_invariants(x, layout)]
+        parts: Any = zip(self.levels, self.perceptrons, self.invariants)
+        for level, perceptron, invariants in parts:
+            layers = perceptron.parameters_of_layers()
+            x, totals = cg_block(x, p4, norm, layout, level.level(x), layers, invariants.forms(x))
+            found.append(totals)
+        sums = torch.cat([values.flatten(0, 1) for values in found])
+        # Jets without nodes are not in the layout: their sums are zero
+        jet = events.jet[layout.slot_node[layout.jets[:, 0]]]
+        total = sums.new_zeros(len(batch), len(sums)).index_copy(0, jet, sums.T)
         return self.head(total / NEIGHBOURS)
 
     def _start(self, batch: JetBatch, events: Events) -> tuple[Tensor, Tensor, Tensor]:

@@ -132,6 +132,13 @@ class PairLayout:
         table = torch.tensor(rows, dtype=torch.int64).view(-1, 3).to(self.slot_size.device)
         return torch.cat([table, self.slot_size[table[:, :1]]], dim=1)
 
+    @cached_property
+    def slot_jet(self) -> Tensor:
+        """(S,) int64 row of each slot's jet in :attr:`jets`; J for padding."""
+        count = len(self.jets)
+        jet = torch.repeat_interleave(torch.arange(count, device=self.jets.device), self.jets[:, 2])
+        return torch.where(self.slot_size > 0, jet, count)
+
     def to_slots(self, values: Tensor) -> Tensor:
         """(n, ...) node values in slot order, (S, ...), zero on padding."""
         if self.n_slots == self.n_nodes:

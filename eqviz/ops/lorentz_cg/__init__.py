@@ -30,12 +30,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from eqviz.errors import ConfigError
 from eqviz.ops.dispatch import wants_native, wants_triton
-from eqviz.ops.lorentz_cg import fused, native, reference
+from eqviz.ops.lorentz_cg import fused, native, native_level, reference
 from eqviz.ops.lorentz_cg.aggregate import aggregate_tiled
+from eqviz.ops.lorentz_cg.level import Level, Perceptron, scalar_perceptron, totals
 from eqviz.ops.lorentz_cg.mixing import MixPlan, mix_chunked
 from eqviz.ops.lorentz_cg.products import ProductGroup, products_fused
 from eqviz.ops.pairs import PairLayout
@@ -155,6 +157,75 @@ def cg_mix(
     raise ConfigError(f"expected backend 'auto', 'triton', 'native', 'tiled' or 'reference', got {backend!r}")
 
 
+def cg_level(
+    x: Tensor,
+    p4: Tensor,
+    norm: Tensor,
+    layout: PairLayout,
+    level: Level,
+    backend: Backend = "auto",
+) -> Tensor:
+    """A level, (D_out, C_out, S): products with momenta, sums over pairs, and the mixing.
+
+    Args:
+        x: (D, C, S) features.
+        p4: (4, 1, S) momenta, data.
+        norm: (P,) |(p_i - p_j)^2|.
+        layout: where the pairs are.
+        level: its plan, tables and weights.
+        backend: see the module.
+
+    Raises:
+        ConfigError: an unknown backend.
+    """
+    groups = (ProductGroup((0, 4), (0, len(x))),)
+    (moments,) = cg_products(p4, x, groups, level.tables[1:2], backend)
+    stacked = torch.cat([x, moments])
+    plain, weighted = bell_aggregate(stacked, norm, level.decay, level.bells, layout, len(x), backend)
+    return cg_mix(x, plain, weighted, p4, level.plan, level.tables, level.mix, backend)
+
+
+def cg_block(
+    x: Tensor,
+    p4: Tensor,
+    norm: Tensor,
+    layout: PairLayout,
+    level: Level,
+    perceptron: Perceptron,
+    forms: Tensor,
+    backend: Backend = "auto",
+) -> tuple[Tensor, Tensor]:
+    """:func:`cg_level`, a perceptron on the first component, and the :func:`cg_totals` of the result.
+
+    Args:
+        x, p4, norm, layout, level: see :func:`cg_level`.
+        perceptron: the last layer has C_out outputs.
+        forms: see :func:`cg_totals`.
+        backend: see the module.
+
+    Raises:
+        ConfigError: an unknown backend.
+    """
+    if _chosen(backend, x) == "native":
+        return native_level.cg_block(x, p4, norm, layout, level, perceptron, forms)
+    out = scalar_perceptron(cg_level(x, p4, norm, layout, level, backend), perceptron)
+    return out, totals(out, forms, layout)
+
+
+def cg_totals(x: Tensor, forms: Tensor, layout: PairLayout, backend: Backend = "auto") -> Tensor:
+    """The first component and all x.Q x, summed over the nodes of each jet: (1 + Q, C, J).
+
+    Args:
+        x: (D, C, S) features.
+        forms: (Q, D, D) symmetric forms.
+        layout: the J jets that have nodes are in the order of ``layout.jets``.
+        backend: ``"native"``, or any other for PyTorch.
+    """
+    if _chosen(backend, x) == "native":
+        return native_level.cg_totals(x, forms, layout)
+    return totals(x, forms, layout)
+
+
 def _chosen(backend: str, x: Tensor, n_bells: int = 0) -> str:
     """The implementation for features like ``x``."""
     if backend != "auto":
@@ -164,4 +235,16 @@ def _chosen(backend: str, x: Tensor, n_bells: int = 0) -> str:
     return "native" if wants_native(native.OP, x, native.fits(x)) else "tiled"
 
 
-__all__ = ["MixPlan", "ProductGroup", "bell_aggregate", "cg_mix", "cg_products"]
+__all__ = [
+    "Level",
+    "MixPlan",
+    "Perceptron",
+    "ProductGroup",
+    "bell_aggregate",
+    "cg_block",
+    "cg_level",
+    "cg_mix",
+    "cg_products",
+    "cg_totals",
+    "scalar_perceptron",
+]

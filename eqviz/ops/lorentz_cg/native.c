@@ -225,11 +225,22 @@ int bells_backward(const REAL *x, const REAL *norm, const REAL *decay, const REA
 
 /* ---- Products within a channel ---- */
 
-typedef struct { /* rows, their groups and the groups' terms, each with starts: see native.py */
+typedef struct { /* first group of each row, factor and first term of each group, terms and their values */
     const int32_t *row, *factor, *group, *term;
     const REAL *value;
     int64_t rows;
 } List;
+
+/* Lists as terms.py packs them: numbers of rows, groups and terms, then the parts one after the other. */
+static void unpack(List *list, int64_t count, const int32_t *at, const REAL *value) {
+    for (int64_t k = 0; k < count; k++) {
+        int64_t rows = at[0], groups = at[1], terms = at[2];
+        const int32_t *factor = at + 3 + rows + 1, *group = factor + groups, *term = group + groups + 1;
+        list[k] = (List){at + 3, factor, group, term, value, rows};
+        at = term + terms;
+        value += terms;
+    }
+}
 
 /* out_r = sum_g m_factor(g) sum_e value_e n_term(e), rows of CHUNK. */
 static void sparse(REAL *out, const REAL *m, const REAL *n, const List *list) {
@@ -281,7 +292,7 @@ static const REAL *scatter(const REAL *z, const Rows *rows, int64_t c, int64_t s
 typedef struct {
     Rows factors[4];
     int64_t n_factors, width, channels, slots; /* `width` rows of factors in all */
-    List list, back;                           /* products, and gradients of the first factors */
+    List list[2];                              /* products, and gradients of the first factors */
 } Products;
 
 /* All factors of some slots of a channel, and a row of ones after them. */
@@ -305,10 +316,10 @@ static int products_part(const Products *p, int64_t first, int64_t step, Rows ou
             load_factors(z, p, c, at, count);
             if (backward) {
                 gather(stack, &out, c, p->slots, at, count);
-                sparse(d_z, z, stack, &p->back);
+                sparse(d_z, z, stack, &p->list[1]);
                 store_gradients(d_z, p, c, at, count);
             } else {
-                sparse(stack, z, z, &p->list);
+                sparse(stack, z, z, &p->list[0]);
                 scatter(stack, &out, c, p->slots, at, count);
             }
         }
@@ -317,30 +328,31 @@ static int products_part(const Products *p, int64_t first, int64_t step, Rows ou
     return 0;
 }
 
-/* `y` is the first factor in the list, `x` the second; of the gradients only those wanted are not NULL, d_y first. */
-int products_forward(const REAL *x, const REAL *y, const int32_t *row, const int32_t *factor, const int32_t *group,
-                     const int32_t *term, const REAL *value, REAL *out, int64_t rows, int64_t x_rows, int64_t y_rows,
-                     int64_t x_channels, int64_t y_channels, int64_t channels, int64_t slots, int64_t threads) {
-    Products p = {{{y, 0, y_rows, y_channels}, {x, 0, x_rows, x_channels}}, 2, x_rows + y_rows, channels, slots,
-                  {row, factor, group, term, value, rows}, {0}};
+/* Lists over the factors y and x one after the other. */
+int products_forward(const REAL *x, const REAL *y, const int32_t *index, const REAL *value, REAL *out, int64_t x_rows,
+                     int64_t y_rows, int64_t x_channels, int64_t y_channels, int64_t channels, int64_t slots,
+                     int64_t threads) {
+    Products p = {{{y, 0, y_rows, y_channels}, {x, 0, x_rows, x_channels}}, 2, x_rows + y_rows, channels, slots, {{0}}};
     int failed = 0;
+    unpack(p.list, 1, index, value);
 #pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(| : failed)
     for (int64_t part = 0; part < threads; part++)
-        failed |= products_part(&p, part, threads, (Rows){0, out, rows, channels}, 0);
+        failed |= products_part(&p, part, threads, (Rows){0, out, p.list[0].rows, channels}, 0);
     return failed;
 }
 
-int products_backward(const REAL *x, const REAL *y, const int32_t *row, const int32_t *factor, const int32_t *group,
-                      const int32_t *term, const REAL *value, const REAL *d_out, REAL *d_x, REAL *d_y, int64_t rows,
-                      int64_t x_rows, int64_t y_rows, int64_t x_channels, int64_t y_channels, int64_t channels,
-                      int64_t slots, int64_t threads) {
-    int64_t wanted = y_rows + (d_x ? x_rows : 0);
+/* `d_x` may be NULL: not wanted. */
+int products_backward(const REAL *x, const REAL *y, const int32_t *index, const REAL *value, const REAL *d_out,
+                      REAL *d_x, REAL *d_y, int64_t x_rows, int64_t y_rows, int64_t x_channels, int64_t y_channels,
+                      int64_t channels, int64_t slots, int64_t threads) {
     Products p = {{{y, d_y, y_rows, y_channels}, {x, d_x, x_rows, x_channels}}, 2, x_rows + y_rows, channels, slots,
-                  {0}, {row, factor, group, term, value, wanted}};
+                  {{0}}};
     int failed = 0;
+    unpack(p.list, 2, index, value);
+    if (!d_x) p.list[1].rows = y_rows;
 #pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(| : failed)
     for (int64_t part = 0; part < threads; part++)
-        failed |= products_part(&p, part, threads, (Rows){d_out, 0, rows, channels}, 1);
+        failed |= products_part(&p, part, threads, (Rows){d_out, 0, p.list[0].rows, channels}, 1);
     return failed;
 }
 
@@ -383,14 +395,14 @@ static void mix_gradients(const Mix *m, int64_t c, const REAL *stack, const REAL
 static int mix_part(const Mix *m, int64_t first, int64_t step, REAL *out) {
     const Products *p = &m->p;
     Rows rows = {0, out, m->d_out * m->c_out, 1};
-    REAL *z = reals((p->width + 1 + p->list.rows + rows.rows) * CHUNK);
+    REAL *z = reals((p->width + 1 + p->list[0].rows + rows.rows) * CHUNK);
     if (!z) return 1;
-    REAL *stack = z + (p->width + 1) * CHUNK, *mixed = stack + p->list.rows * CHUNK;
+    REAL *stack = z + (p->width + 1) * CHUNK, *mixed = stack + p->list[0].rows * CHUNK;
     for (int64_t at = first * CHUNK; at < p->slots; at += step * CHUNK) {
         int64_t count = p->slots - at < CHUNK ? p->slots - at : CHUNK;
         for (int64_t c = 0; c < p->channels; c++) {
             load_factors(z, p, c, at, count);
-            sparse(stack, z, z, &p->list);
+            sparse(stack, z, z, &p->list[0]);
             mix_channel(m, c, stack, mixed);
         }
         scatter(mixed, &rows, 0, p->slots, at, count);
@@ -402,18 +414,18 @@ static int mix_part(const Mix *m, int64_t first, int64_t step, REAL *out) {
 static int mix_part_backward(const Mix *m, int64_t first, int64_t step, const REAL *d_out, double *d_w) {
     const Products *p = &m->p;
     Rows rows = {d_out, 0, m->d_out * m->c_out, 1};
-    REAL *z = reals((p->width + 1 + 2 * p->list.rows + p->back.rows + rows.rows) * CHUNK);
+    REAL *z = reals((p->width + 1 + 2 * p->list[0].rows + p->list[1].rows + rows.rows) * CHUNK);
     if (!z) return 1;
-    REAL *stack = z + (p->width + 1) * CHUNK, *d_stack = stack + p->list.rows * CHUNK;
-    REAL *d_z = d_stack + p->list.rows * CHUNK, *d_mixed = d_z + p->back.rows * CHUNK;
+    REAL *stack = z + (p->width + 1) * CHUNK, *d_stack = stack + p->list[0].rows * CHUNK;
+    REAL *d_z = d_stack + p->list[0].rows * CHUNK, *d_mixed = d_z + p->list[1].rows * CHUNK;
     for (int64_t at = first * CHUNK; at < p->slots; at += step * CHUNK) {
         int64_t count = p->slots - at < CHUNK ? p->slots - at : CHUNK;
         gather(d_mixed, &rows, 0, p->slots, at, count);
         for (int64_t c = 0; c < p->channels; c++) {
             load_factors(z, p, c, at, count);
-            sparse(stack, z, z, &p->list); /* again, since keeping them costs more memory than time is saved */
+            sparse(stack, z, z, &p->list[0]); /* again, since keeping them costs more memory than time is saved */
             mix_gradients(m, c, stack, d_mixed, d_stack, d_w);
-            sparse(d_z, z, d_stack, &p->back);
+            sparse(d_z, z, d_stack, &p->list[1]);
             store_gradients(d_z, p, c, at, count);
         }
     }
@@ -423,13 +435,14 @@ static int mix_part_backward(const Mix *m, int64_t first, int64_t step, const RE
 
 /* Factors in the order x, plain, weighted, p4 and 1. */
 int mix_forward(const REAL *x, const REAL *plain, const REAL *weighted, const REAL *p4, const REAL *weights,
-                const int64_t *irreps, const int32_t *row, const int32_t *factor, const int32_t *group,
-                const int32_t *term, const REAL *value, REAL *out, int64_t rows, int64_t width, int64_t moments,
-                int64_t channels, int64_t slots, int64_t n_irreps, int64_t c_out, int64_t d_out, int64_t threads) {
+                const int64_t *irreps, const int32_t *index, const REAL *value, REAL *out, int64_t width,
+                int64_t moments, int64_t channels, int64_t slots, int64_t n_irreps, int64_t c_out, int64_t d_out,
+                int64_t threads) {
     Mix m = {{{{x, 0, width, channels}, {plain, 0, width, channels}, {weighted, 0, width + moments, channels},
-               {p4, 0, 4, 1}}, 4, 3 * width + moments + 4, channels, slots,
-              {row, factor, group, term, value, rows}, {0}}, weights, irreps, n_irreps, c_out, d_out};
+               {p4, 0, 4, 1}}, 4, 3 * width + moments + 4, channels, slots, {{0}}},
+             weights, irreps, n_irreps, c_out, d_out};
     int failed = 0;
+    unpack(m.p.list, 1, index, value);
 #pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(| : failed)
     for (int64_t part = 0; part < threads; part++) failed |= mix_part(&m, part, threads, out);
     return failed;
@@ -437,20 +450,182 @@ int mix_forward(const REAL *x, const REAL *plain, const REAL *weighted, const RE
 
 /* `d_weights`: (threads, number of weights) doubles, zero before. */
 int mix_backward(const REAL *x, const REAL *plain, const REAL *weighted, const REAL *p4, const REAL *weights,
-                 const int64_t *irreps, const int32_t *row, const int32_t *factor, const int32_t *group,
-                 const int32_t *term, const REAL *value, const int32_t *b_row, const int32_t *b_factor,
-                 const int32_t *b_group, const int32_t *b_term, const REAL *b_value, const REAL *d_out, REAL *d_x,
-                 REAL *d_plain, REAL *d_weighted, double *d_weights, int64_t rows, int64_t width, int64_t moments,
-                 int64_t channels, int64_t slots, int64_t n_irreps, int64_t c_out, int64_t d_rows, int64_t n_weights,
-                 int64_t threads) {
+                 const int64_t *irreps, const int32_t *index, const REAL *value, const REAL *d_out, REAL *d_x,
+                 REAL *d_plain, REAL *d_weighted, double *d_weights, int64_t width, int64_t moments, int64_t channels,
+                 int64_t slots, int64_t n_irreps, int64_t c_out, int64_t d_rows, int64_t n_weights, int64_t threads) {
     Mix m = {{{{x, d_x, width, channels}, {plain, d_plain, width, channels},
                {weighted, d_weighted, width + moments, channels}, {p4, 0, 4, 1}}, 4, 3 * width + moments + 4, channels,
-              slots, {row, factor, group, term, value, rows},
-              {b_row, b_factor, b_group, b_term, b_value, 3 * width + moments}},
+              slots, {{0}}},
              weights, irreps, n_irreps, c_out, d_rows};
     int failed = 0;
+    unpack(m.p.list, 2, index, value);
 #pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(| : failed)
     for (int64_t part = 0; part < threads; part++)
         failed |= mix_part_backward(&m, part, threads, d_out, d_weights + part * n_weights);
+    return failed;
+}
+
+/* ---- Sums over the nodes of each jet ---- */
+
+/* out (rows, C, J): products of x and 1 summed over each jet's nodes. */
+static int totals_part(const Products *p, const int64_t *jets, int64_t n_jets, int64_t first, int64_t step, REAL *out) {
+    int64_t rows = p->list[0].rows;
+    REAL *z = reals((p->width + 1 + rows) * CHUNK), *stack = z + (p->width + 1) * CHUNK;
+    if (!z) return 1;
+    for (int64_t j = first; j < n_jets; j += step) {
+        for (int64_t c = 0; c < p->channels; c++) {
+            for (int64_t at = 0, n = jets[4 * j + 3]; at < n; at += CHUNK) {
+                load_factors(z, p, c, jets[4 * j] + at, n - at < CHUNK ? n - at : CHUNK);
+                sparse(stack, z, z, &p->list[0]);
+                for (int64_t r = 0; r < rows; r++) {
+                    vec sum = {0};
+                    for (int64_t l = 0; l < CHUNK; l += LANES) sum += load(stack + r * CHUNK + l);
+                    REAL *to = out + (r * p->channels + c) * n_jets + j;
+                    *to = at ? *to + total(sum) : total(sum);
+                }
+            }
+        }
+    }
+    free(z);
+    return 0;
+}
+
+static int totals_part_backward(const Products *p, const int64_t *jets, int64_t n_jets, int64_t first, int64_t step,
+                                const REAL *d_out) {
+    int64_t rows = p->list[0].rows;
+    REAL *z = reals((2 * p->width + 1 + rows) * CHUNK);
+    if (!z) return 1;
+    REAL *d_z = z + (p->width + 1) * CHUNK, *stack = d_z + p->width * CHUNK;
+    for (int64_t j = first; j < n_jets; j += step) {
+        int64_t n = jets[4 * j + 3], pitch = jets[4 * j + 2];
+        for (int64_t c = 0; c < p->channels; c++) {
+            for (int64_t r = 0; r < rows; r++)
+                for (int64_t l = 0; l < CHUNK; l++) stack[r * CHUNK + l] = d_out[(r * p->channels + c) * n_jets + j];
+            for (int64_t at = 0; at < n; at += CHUNK) {
+                load_factors(z, p, c, jets[4 * j] + at, n - at < CHUNK ? n - at : CHUNK);
+                sparse(d_z, z, stack, &p->list[1]);
+                store_gradients(d_z, p, c, jets[4 * j] + at, n - at < CHUNK ? n - at : CHUNK);
+            }
+            for (int64_t d = 0; d < p->width; d++)
+                memset(p->factors[0].to + (d * p->channels + c) * p->slots + jets[4 * j] + n, 0, (pitch - n) * sizeof(REAL));
+        }
+    }
+    free(z);
+    return 0;
+}
+
+int totals_forward(const REAL *x, const int64_t *jets, const int32_t *index, const REAL *value, REAL *out,
+                   int64_t width, int64_t channels, int64_t slots, int64_t n_jets, int64_t threads) {
+    Products p = {{{x, 0, width, channels}}, 1, width, channels, slots, {{0}}};
+    int failed = 0;
+    unpack(p.list, 1, index, value);
+#pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(| : failed)
+    for (int64_t part = 0; part < threads; part++) failed |= totals_part(&p, jets, n_jets, part, threads, out);
+    return failed;
+}
+
+int totals_backward(const REAL *x, const int64_t *jets, const int32_t *index, const REAL *value, const REAL *d_out,
+                    REAL *d_x, int64_t width, int64_t channels, int64_t slots, int64_t n_jets, int64_t threads) {
+    Products p = {{{x, d_x, width, channels}}, 1, width, channels, slots, {{0}}};
+    int failed = 0;
+    unpack(p.list, 2, index, value);
+#pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(| : failed)
+    for (int64_t part = 0; part < threads; part++)
+        failed |= totals_part_backward(&p, jets, n_jets, part, threads, d_out);
+    return failed;
+}
+
+/* ---- The perceptron on scalars ---- */
+
+typedef struct {
+    const REAL *weights;   /* W (out, in) and bias (out) of every layer */
+    const int64_t *widths; /* n_layers + 1 */
+    int64_t n_layers, slots;
+} Perceptron;
+
+static int64_t units(const Perceptron *p) { /* of all layers, the input's among them */
+    int64_t sum = 0;
+    for (int64_t k = 0; k <= p->n_layers; k++) sum += p->widths[k];
+    return sum;
+}
+
+/* All layers' values one after the other, from those of the input; returns where the last ones are. */
+static REAL *layers_forward(const Perceptron *p, REAL *h) {
+    const REAL *w = p->weights;
+    for (int64_t k = 0; k < p->n_layers; k++) {
+        int64_t in = p->widths[k], out = p->widths[k + 1];
+        REAL *next = h + in * CHUNK;
+        for (int64_t o = 0; o < out; o++)
+            for (int64_t l = 0; l < CHUNK; l += LANES) store(next + o * CHUNK + l, splat(w[out * in + o]));
+        product(out, in, CHUNK, w, in, 1, h, CHUNK, next, CHUNK, 1);
+        for (int64_t l = 0; k + 1 < p->n_layers && l < out * CHUNK; l += LANES) {
+            vec x = load(next + l);
+            store(next + l, where(x > 0, x, (REAL)0.01 * x));
+        }
+        w += out * (in + 1);
+        h = next;
+    }
+    return h;
+}
+
+/* From d, the gradients of the last layer's values, to those of the first ones, in place; h as the forward left it. */
+static void layers_backward(const Perceptron *p, const REAL *h, REAL *d, REAL *space, double *d_w) {
+    const REAL *w = p->weights, *ones = space;
+    int64_t offset = 0;
+    space += CHUNK;
+    for (int64_t k = 0; k < p->n_layers; k++) offset += p->widths[k + 1] * (p->widths[k] + 1);
+    for (int64_t k = p->n_layers; k--;) {
+        int64_t in = p->widths[k], out = p->widths[k + 1];
+        offset -= out * (in + 1);
+        h -= in * CHUNK;
+        dots(1, d, out, h, in, CHUNK, d_w + offset, in, 1);
+        dots(1, d, out, ones, 1, CHUNK, d_w + offset + out * in, 1, 1);
+        product(in, out, CHUNK, w + offset, 1, in, d, CHUNK, space, CHUNK, 0);
+        for (int64_t l = 0; l < in * CHUNK; l += LANES) {
+            vec x = load(space + l);
+            store(d + l, k ? where(load(h + l) > 0, x, (REAL)0.01 * x) : x);
+        }
+    }
+}
+
+static int perceptron_part(const Perceptron *p, int64_t first, int64_t step, Rows x, const REAL *d_out, double *d_w) {
+    int64_t sum = units(p), last = p->widths[p->n_layers];
+    REAL *h = reals((3 * sum + 1) * CHUNK), *d = h + sum * CHUNK, *space = d + sum * CHUNK;
+    if (!h) return 1;
+    for (int64_t l = 0; l < CHUNK; l++) space[l] = 1;
+    for (int64_t at = first * CHUNK; at < p->slots; at += step * CHUNK) {
+        int64_t count = p->slots - at < CHUNK ? p->slots - at : CHUNK;
+        gather(h, &x, 0, p->slots, at, count);
+        REAL *end = layers_forward(p, h);
+        if (d_out) {
+            gather(d, &(Rows){d_out, 0, last, 1}, 0, p->slots, at, count);
+            layers_backward(p, end, d, space, d_w);
+            scatter(d, &x, 0, p->slots, at, count);
+        } else {
+            scatter(end, &(Rows){0, x.to, last, 1}, 0, p->slots, at, count);
+        }
+    }
+    free(h);
+    return 0;
+}
+
+int perceptron_forward(const REAL *x, const REAL *weights, const int64_t *widths, REAL *out, int64_t n_layers,
+                       int64_t slots, int64_t threads) {
+    Perceptron p = {weights, widths, n_layers, slots};
+    int failed = 0;
+#pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(| : failed)
+    for (int64_t part = 0; part < threads; part++)
+        failed |= perceptron_part(&p, part, threads, (Rows){x, out, widths[0], 1}, 0, 0);
+    return failed;
+}
+
+/* `d_weights`: (threads, n_weights) doubles, zero before. */
+int perceptron_backward(const REAL *x, const REAL *weights, const int64_t *widths, const REAL *d_out, REAL *d_x,
+                        double *d_weights, int64_t n_layers, int64_t slots, int64_t n_weights, int64_t threads) {
+    Perceptron p = {weights, widths, n_layers, slots};
+    int failed = 0;
+#pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(| : failed)
+    for (int64_t part = 0; part < threads; part++)
+        failed |= perceptron_part(&p, part, threads, (Rows){x, d_x, widths[0], 1}, d_out, d_weights + part * n_weights);
     return failed;
 }

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from eqviz.ops.lorentz_cg.mixing import MixPlan
 from eqviz.ops.lorentz_cg.products import ProductGroup
-from eqviz.ops.lorentz_cg.terms import cached, lists, mix_terms, product_terms
+from eqviz.ops.lorentz_cg.terms import Lists, cached, lists, mix_terms, product_terms
 from eqviz.ops.native import Library, library, threads
 from eqviz.ops.pairs import PairLayout
 
@@ -43,15 +43,8 @@ def cg_products(
     """As :func:`eqviz.ops.lorentz_cg.cg_products`."""
     if not tables:
         return ()
-    plan, sizes, n_y = tuple(plan), [len(table) for table in tables], len(y)
-
-    def make() -> list[Tensor]:
-        r, p, q, v = product_terms(plan, tables).T
-        # y first: its gradient is the one that is wanted
-        return lists(np.column_stack([r, p + n_y, q, v]), sum(sizes), n_y + len(x), tables[0])
-
-    made = cached(tables, ("native", plan, len(x), n_y), make)
-    return torch.ops.eqviz.native_products(x, y, sum(sizes), made).split(sizes)
+    made, sizes = product_lists(len(x), len(y), plan, tables), [len(table) for table in tables]
+    return torch.ops.eqviz.native_products(x, y, *made).split(sizes)
 
 
 def cg_mix(
@@ -64,52 +57,127 @@ def cg_mix(
     weights: Sequence[Tensor],
 ) -> Tensor:
     """As :func:`eqviz.ops.lorentz_cg.cg_mix`."""
-    size, moments = len(x), len(tables[1])
+    irreps, made = mix_lists(len(x), plan, tables)
+    sizes = sum(dimension for dimension, _ in plan.outs), len(weights[0])
+    flat = torch.cat([weight.flatten() for weight in weights])
+    return torch.ops.eqviz.native_mix(x, plain, weighted, p4, flat, irreps, made.packed, made.values, *sizes)
 
-    def make() -> tuple[Tensor, list[Tensor]]:
+
+def product_lists(n_x: int, n_y: int, plan: Sequence[ProductGroup], tables: Sequence[Tensor]) -> Lists:
+    """Lists over y and x: of the gradients, that of y is always wanted and comes first."""
+    plan = tuple(plan)
+
+    def make() -> Lists:
+        r, p, q, v = product_terms(plan, tables).T
+        return lists(np.column_stack([r, p + n_y, q, v]), sum(map(len, tables)), n_y + n_x, tables[0])
+
+    return cached(tables, ("native", plan, n_x, n_y), make)
+
+
+def mix_lists(size: int, plan: MixPlan, tables: Sequence[Tensor]) -> tuple[Tensor, Lists]:
+    """(dimension, blocks) of every irrep, and lists over x, plain, weighted, p4 and 1."""
+    last = 3 * size + len(tables[1])
+
+    def make() -> tuple[Tensor, Lists]:
         r, p, q, v = mix_terms(size, plan, tables).T
-        # Factors in the order x, plain, weighted, p4, 1
-        first = np.concatenate(
-            [np.arange(size, 2 * size), np.arange(size), np.arange(2 * size, 3 * size + moments)]
-        )
-        last = 3 * size + moments
-        second = np.concatenate([[last + 4], np.arange(size), np.arange(last, last + 4)])
+        blocks = np.arange(last)
+        first = np.concatenate([blocks[size : 2 * size], blocks[:size], blocks[2 * size :]])
+        second = np.concatenate([[last + 4], blocks[:size], np.arange(last, last + 4)])
         terms = np.column_stack([r, first[p.astype(int)], second[q.astype(int)], v])
         return torch.tensor(plan.outs, dtype=torch.int64), lists(terms, len(plan.order), last, tables[0])
 
-    irreps, made = cached(tables, ("native", plan, size), make)
-    flat = torch.cat([weight.flatten() for weight in weights])
-    d_out = sum(dimension for dimension, _ in plan.outs)
-    return torch.ops.eqviz.native_mix(x, plain, weighted, p4, flat, irreps, made, d_out, len(weights[0]))
+    return cached(tables, ("native", plan, size), make)
 
 
-def _library(x: Tensor) -> Library:
+def loaded(x: Tensor) -> Library:
+    """The library for the precision of ``x``, which has been found to be there."""
     found = library(OP, x.dtype)
-    assert found is not None, "wants_native has asked before"
+    assert found is not None, "wants_native asks before"
     return found
 
 
-def _dense(*values: Tensor) -> tuple[Tensor, ...]:
+def dense(*values: Tensor) -> Any:
+    """The same values, contiguous."""
     return tuple(value.contiguous() for value in values)
+
+
+def call_bells(
+    x: Tensor, norm: Tensor, decay: Tensor, weights: Tensor, jets: Tensor, n_plain: int
+) -> tuple[Tensor, Tensor]:
+    """As the operator ``native_bells``."""
+    x, norm, decay, weights = dense(x, norm, decay, weights)
+    plain, weighted = x.new_empty(n_plain, *x.shape[1:]), x.new_empty(x.shape)
+    sizes = len(jets), x.shape[1], x.shape[2], len(x), n_plain, len(decay), threads()
+    loaded(x).call("bells_forward", x, norm, decay, weights, jets, plain, weighted, *sizes)
+    return plain, weighted
+
+
+def call_bells_backward(
+    x: Tensor, norm: Tensor, decay: Tensor, weights: Tensor, jets: Tensor, d_plain: Tensor, d_weighted: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of features, decays and weights."""
+    x, norm, decay, weights, d_plain, d_weighted = dense(x, norm, decay, weights, d_plain, d_weighted)
+    d_x, parts, n = x.new_empty(x.shape), threads(), weights.numel()
+    totals = x.new_zeros(parts, n + len(decay), dtype=torch.float64)
+    sizes = len(jets), x.shape[1], x.shape[2], len(x), len(d_plain), len(decay), parts
+    data = x, norm, decay, weights, jets, d_plain, d_weighted
+    loaded(x).call("bells_backward", *data, d_x, totals, *sizes)
+    d_weights, d_decay = (part.to(x.dtype, copy=True) for part in totals.sum(0).split([n, len(decay)]))
+    return d_x, d_decay, d_weights.view(weights.shape)
+
+
+def call_mix(
+    x: Tensor,
+    plain: Tensor,
+    weighted: Tensor,
+    p4: Tensor,
+    weights: Tensor,
+    irreps: Tensor,
+    index: Tensor,
+    values: Tensor,
+    d_out: int,
+    c_out: int,
+) -> Tensor:
+    """As the operator ``native_mix``."""
+    x, plain, weighted, p4, weights = dense(x, plain, weighted, p4, weights)
+    out, moments = x.new_empty(d_out, c_out, x.shape[2]), len(weighted) - len(x)
+    sizes = len(x), moments, x.shape[1], x.shape[2], len(irreps), c_out, d_out, threads()
+    data = x, plain, weighted, p4, weights, irreps, index, values
+    loaded(x).call("mix_forward", *data, out, *sizes)
+    return out
+
+
+def call_mix_backward(
+    x: Tensor,
+    plain: Tensor,
+    weighted: Tensor,
+    p4: Tensor,
+    weights: Tensor,
+    irreps: Tensor,
+    index: Tensor,
+    values: Tensor,
+    grad: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Gradients of x, plain, weighted and weights."""
+    x, plain, weighted, p4, weights, grad = dense(x, plain, weighted, p4, weights, grad)
+    d_x, d_plain, d_weighted = (value.new_empty(value.shape) for value in (x, plain, weighted))
+    moments, parts, (d_out, c_out, _) = len(weighted) - len(x), threads(), grad.shape
+    totals = x.new_zeros(parts, len(weights), dtype=torch.float64)
+    sizes = len(x), moments, x.shape[1], x.shape[2], len(irreps), c_out, d_out, len(weights), parts
+    data = x, plain, weighted, p4, weights, irreps, index, values
+    loaded(x).call("mix_backward", *data, grad, d_x, d_plain, d_weighted, totals, *sizes)
+    return d_x, d_plain, d_weighted, totals.sum(0).to(x.dtype)
 
 
 @torch.library.custom_op("eqviz::native_bells", mutates_args=())
 def _bells(
     x: Tensor, norm: Tensor, decay: Tensor, weights: Tensor, jets: Tensor, n_plain: int
 ) -> tuple[Tensor, Tensor]:
-    x, norm, decay, weights = _dense(x, norm, decay, weights)
-    plain, weighted = _sums(x, n_plain, jets)
-    sizes = len(jets), x.shape[1], x.shape[2], len(x), n_plain, len(decay), threads()
-    _library(x).call("bells_forward", x, norm, decay, weights, jets, plain, weighted, *sizes)
-    return plain, weighted
+    return call_bells(x, norm, decay, weights, jets, n_plain)
 
 
 @_bells.register_fake
 def _(x: Tensor, norm: Tensor, decay: Tensor, weights: Tensor, jets: Tensor, n_plain: int) -> Any:
-    return _sums(x, n_plain, jets)
-
-
-def _sums(x: Tensor, n_plain: int, jets: Tensor) -> tuple[Tensor, Tensor]:
     return x.new_empty(n_plain, *x.shape[1:]), x.new_empty(x.shape)
 
 
@@ -117,15 +185,7 @@ def _sums(x: Tensor, n_plain: int, jets: Tensor) -> tuple[Tensor, Tensor]:
 def _bells_backward(
     x: Tensor, norm: Tensor, decay: Tensor, weights: Tensor, jets: Tensor, d_plain: Tensor, d_weighted: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    x, norm, decay, weights, d_plain, d_weighted = _dense(x, norm, decay, weights, d_plain, d_weighted)
-    d_x, parts = x.new_empty(x.shape), threads()
-    totals = x.new_zeros(parts, weights.numel() + len(decay), dtype=torch.float64)
-    sizes = len(jets), x.shape[1], x.shape[2], len(x), len(d_plain), len(decay), parts
-    _library(x).call(
-        "bells_backward", x, norm, decay, weights, jets, d_plain, d_weighted, d_x, totals, *sizes
-    )
-    total = totals.sum(0).to(x.dtype)
-    return d_x, total[weights.numel() :].clone(), total[: weights.numel()].view(weights.shape).clone()
+    return call_bells_backward(x, norm, decay, weights, jets, d_plain, d_weighted)
 
 
 @_bells_backward.register_fake
@@ -147,45 +207,45 @@ _bells.register_autograd(_bells_autograd, setup_context=_bells_setup)
 
 
 @torch.library.custom_op("eqviz::native_products", mutates_args=())
-def _products(x: Tensor, y: Tensor, n_rows: int, made: Sequence[Tensor]) -> Tensor:
-    x, y = _dense(x, y)
+def _products(x: Tensor, y: Tensor, index: Tensor, values: Tensor, n_rows: int) -> Tensor:
+    x, y = dense(x, y)
     channels, slots = max(x.shape[1], y.shape[1]), x.shape[2]
     out = x.new_empty(n_rows, channels, slots)
-    sizes = n_rows, len(x), len(y), x.shape[1], y.shape[1], channels, slots, threads()
-    _library(x).call("products_forward", x, y, *made[:5], out, *sizes)
+    sizes = len(x), len(y), x.shape[1], y.shape[1], channels, slots, threads()
+    loaded(x).call("products_forward", x, y, index, values, out, *sizes)
     return out
 
 
 @_products.register_fake
-def _(x: Tensor, y: Tensor, n_rows: int, made: Sequence[Tensor]) -> Tensor:
+def _(x: Tensor, y: Tensor, index: Tensor, values: Tensor, n_rows: int) -> Tensor:
     return x.new_empty(n_rows, max(x.shape[1], y.shape[1]), x.shape[2])
 
 
 @torch.library.custom_op("eqviz::native_products_backward", mutates_args=())
 def _products_backward(
-    x: Tensor, y: Tensor, made: Sequence[Tensor], d_out: Tensor, wants_x: bool
+    x: Tensor, y: Tensor, index: Tensor, values: Tensor, d_out: Tensor, wants_x: bool
 ) -> tuple[Tensor, Tensor]:
-    x, y, d_out = _dense(x, y, d_out)
+    x, y, d_out = dense(x, y, d_out)
     d_x, d_y = x.new_empty(x.shape if wants_x else (0,)), y.new_empty(y.shape)
-    sizes = len(d_out), len(x), len(y), x.shape[1], y.shape[1], d_out.shape[1], x.shape[2], threads()
-    _library(x).call("products_backward", x, y, *made[5:], d_out, d_x if wants_x else None, d_y, *sizes)
+    sizes = len(x), len(y), x.shape[1], y.shape[1], d_out.shape[1], x.shape[2], threads()
+    data = x, y, index, values, d_out, d_x if wants_x else None, d_y
+    loaded(x).call("products_backward", *data, *sizes)
     return d_x, d_y
 
 
 @_products_backward.register_fake
-def _(x: Tensor, y: Tensor, made: Sequence[Tensor], d_out: Tensor, wants_x: bool) -> Any:
+def _(x: Tensor, y: Tensor, index: Tensor, values: Tensor, d_out: Tensor, wants_x: bool) -> Any:
     return x.new_empty(x.shape if wants_x else (0,)), y.new_empty(y.shape)
 
 
 def _products_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    x, y, _, ctx.made = inputs
-    ctx.save_for_backward(x, y)
+    ctx.save_for_backward(*inputs[:4])
 
 
-def _products_autograd(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+def _products_autograd(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     wanted = ctx.needs_input_grad[0]
-    d_x, d_y = torch.ops.eqviz.native_products_backward(*ctx.saved_tensors, ctx.made, grad, wanted)
-    return d_x if wanted else None, d_y, None, [None] * len(ctx.made)
+    d_x, d_y = torch.ops.eqviz.native_products_backward(*ctx.saved_tensors, grad, wanted)
+    return d_x if wanted else None, d_y, None, None, None
 
 
 _products.register_autograd(_products_autograd, setup_context=_products_setup)
@@ -199,15 +259,12 @@ def _mix(
     p4: Tensor,
     weights: Tensor,
     irreps: Tensor,
-    made: Sequence[Tensor],
+    index: Tensor,
+    values: Tensor,
     d_out: int,
     c_out: int,
 ) -> Tensor:
-    data = _dense(x, plain, weighted, p4, weights)
-    out = x.new_empty(d_out, c_out, x.shape[2])
-    sizes = *_mix_sizes(x, weighted, irreps, made), c_out, d_out, threads()
-    _library(x).call("mix_forward", *data, irreps, *made[:5], out, *sizes)
-    return out
+    return call_mix(x, plain, weighted, p4, weights, irreps, index, values, d_out, c_out)
 
 
 @_mix.register_fake
@@ -224,16 +281,11 @@ def _mix_backward(
     p4: Tensor,
     weights: Tensor,
     irreps: Tensor,
-    made: Sequence[Tensor],
+    index: Tensor,
+    values: Tensor,
     grad: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    data, (grad,) = _dense(x, plain, weighted, p4, weights), _dense(grad)
-    d_x, d_plain, d_weighted = (value.new_empty(value.shape) for value in (x, plain, weighted))
-    parts, (d_out, c_out, _) = threads(), grad.shape
-    totals = x.new_zeros(parts, len(weights), dtype=torch.float64)
-    sizes = *_mix_sizes(x, weighted, irreps, made), c_out, d_out, len(weights), parts
-    _library(x).call("mix_backward", *data, irreps, *made, grad, d_x, d_plain, d_weighted, totals, *sizes)
-    return d_x, d_plain, d_weighted, totals.sum(0).to(x.dtype)
+    return call_mix_backward(x, plain, weighted, p4, weights, irreps, index, values, grad)
 
 
 @_mix_backward.register_fake
@@ -241,21 +293,14 @@ def _(x: Tensor, plain: Tensor, weighted: Tensor, p4: Tensor, weights: Tensor, *
     return tuple(value.new_empty(value.shape) for value in (x, plain, weighted, weights))
 
 
-def _mix_sizes(x: Tensor, weighted: Tensor, irreps: Tensor, made: Sequence[Tensor]) -> tuple[int, ...]:
-    """Rows of products, components, moments, channels, slots, irreps."""
-    return len(made[0]) - 1, len(x), len(weighted) - len(x), x.shape[1], x.shape[2], len(irreps)
-
-
 def _mix_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    ctx.save_for_backward(*inputs[:6])
-    ctx.made = inputs[6]
+    ctx.save_for_backward(*inputs[:8])
 
 
-def _mix_autograd(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-    d_x, d_plain, d_weighted, d_weights = torch.ops.eqviz.native_mix_backward(
-        *ctx.saved_tensors, ctx.made, grad
-    )
-    return d_x, d_plain, d_weighted, None, d_weights, None, [None] * len(ctx.made), None, None
+def _mix_autograd(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    grads = torch.ops.eqviz.native_mix_backward(*ctx.saved_tensors, grad)
+    d_x, d_plain, d_weighted, d_weights = grads
+    return d_x, d_plain, d_weighted, None, d_weights, None, None, None, None, None
 
 
 _mix.register_autograd(_mix_autograd, setup_context=_mix_setup)

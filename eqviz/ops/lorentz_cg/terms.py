@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -67,8 +67,23 @@ def table_terms(table: Tensor, n_second: int, row: int, first: int, second: int)
     )
 
 
-def lists(terms: np.ndarray, n_rows: int, n_wanted: int, like: Tensor) -> list[Tensor]:
-    """Products, then gradients of the first ``n_wanted`` factors, five tensors each: see ``native.c``.
+class Lists(NamedTuple):
+    """What ``native.c`` walks over: products, then gradients of factors, packed into one tensor of indices.
+
+    Attributes:
+        packed: int32; each list is its numbers of rows, groups and terms, then the first group of each row,
+            the factor and the first term of each group, and the terms.
+        values: of all terms.
+        rows: number of products.
+    """
+
+    packed: Tensor
+    values: Tensor
+    rows: int
+
+
+def lists(terms: np.ndarray, n_rows: int, n_wanted: int, like: Tensor) -> Lists:
+    """Lists of products and of the gradients of the first ``n_wanted`` factors.
 
     Args:
         terms: rows (r, p, q, v) for the term v z_p z_q of product r.
@@ -77,22 +92,19 @@ def lists(terms: np.ndarray, n_rows: int, n_wanted: int, like: Tensor) -> list[T
         like: a tensor of the precision of the values.
     """
     row, p, q = terms[:, :3].astype(np.int64).T
-    value = terms[:, 3]
-    low, high = np.minimum(p, q), np.maximum(p, q)
-    row, low, high, value = _merged(row, low, high, value)
+    row, low, high, value = _merged(row, np.minimum(p, q), np.maximum(p, q), terms[:, 3])
     # Fewer groups are faster: in each row the factor with fewer different values stands before the sum
     counts = [_distinct(row, factor, n_rows)[row] for factor in (low, high)]
     swap = counts[1] < counts[0]
     outer, inner = np.where(swap, high, low), np.where(swap, low, high)
-    target, other, product, factor = _merged(
-        np.concatenate([low, high]),
-        np.concatenate([high, low]),
-        np.concatenate([row, row]),
-        np.concatenate([value, value]),
-    )
+    target, other = np.concatenate([low, high]), np.concatenate([high, low])
     keep = target < n_wanted
-    gradients = _grouped(target[keep], other[keep], product[keep], factor[keep], n_wanted, like)
-    return [*_grouped(row, outer, inner, value, n_rows, like), *gradients]
+    packed = [
+        _packed(row, outer, inner, value, n_rows),
+        _packed(target[keep], other[keep], np.tile(row, 2)[keep], np.tile(value, 2)[keep], n_wanted),
+    ]
+    index, values = (np.concatenate(parts) for parts in zip(*packed))
+    return Lists(torch.from_numpy(index.astype(np.int32)), torch.from_numpy(values).to(like.dtype), n_rows)
 
 
 def _merged(*columns: np.ndarray) -> list[np.ndarray]:
@@ -112,13 +124,13 @@ def _distinct(row: np.ndarray, factor: np.ndarray, n_rows: int) -> np.ndarray:
     return np.bincount(pairs[:, 0], minlength=n_rows)
 
 
-def _grouped(
-    row: np.ndarray, outer: np.ndarray, inner: np.ndarray, value: np.ndarray, n_rows: int, like: Tensor
-) -> list[Tensor]:
-    """First group of each row, factor of each group, first term of each group, terms, values."""
+def _packed(
+    row: np.ndarray, outer: np.ndarray, inner: np.ndarray, value: np.ndarray, n_rows: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """One list and its values."""
     row, outer, inner, value = _merged(row, outer, inner, value)
     new = (np.diff(row, prepend=-1) != 0) | (np.diff(outer, prepend=-1) != 0)
     starts = np.concatenate([[0], np.cumsum(np.bincount(row[new], minlength=n_rows))])
-    parts = starts, outer[new], np.append(np.flatnonzero(new), len(row)), inner
-    indices = [torch.from_numpy(part.astype(np.int32)) for part in parts]
-    return [*indices, torch.from_numpy(value).to(like.dtype)]
+    sizes = n_rows, int(new.sum()), len(row)
+    parts = sizes, starts, outer[new], np.flatnonzero(new), [len(row)], inner
+    return np.concatenate(parts), value
