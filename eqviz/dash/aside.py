@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from threading import Condition, Thread
 
-from eqviz.dash.questions import Answers, Question
+from eqviz.dash.questions import Answers, Asked
 
 
 class Aside:
@@ -20,11 +20,11 @@ class Aside:
         self._answers = answers
         self._answered = answered
         self._condition = Condition()
-        self._waiting: list[Question] = []
+        self._waiting: list[Asked] = []
         self._closed = False
         self._thread: Thread | None = None
 
-    def want(self, questions: Sequence[Question]) -> None:
+    def want(self, questions: Sequence[Asked]) -> None:
         """Answer these from now on, the first one first."""
         with self._condition:
             if self._closed:

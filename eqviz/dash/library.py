@@ -16,6 +16,9 @@ from eqviz.evaluation.store import Run
 
 if TYPE_CHECKING:
     from eqviz.data.dataset import JetDataset
+    from eqviz.data.image_batch import ImageBatch
+    from eqviz.data.image_dataset import ImageDataset
+    from eqviz.data.jets import JetBatch
     from eqviz.models.base import JetModel
 
 N_SHOWN = 200
@@ -44,6 +47,30 @@ def shown_jets(name: str, n_test: int) -> NDArray[np.int64]:
     rows.sort()
     rows.setflags(write=False)
     return rows
+
+
+@lru_cache(maxsize=4)
+def _images(name: str) -> ImageDataset:
+    from eqviz.data import load_images
+
+    return load_images(name, "test")
+
+
+def test_images(run: Run) -> JetBatch | ImageBatch:
+    """What networks on images see of the test jets of ``run``: detector images, or constituents to be drawn.
+
+    Raises:
+        EqvizError: they are not on this machine.
+    """
+    name = data_name(run)
+    if run.config.get("data", {}).get("images"):
+        return _images(name).batch
+    return test_set(name).batch
+
+
+def n_images(run: Run) -> int:
+    """How many of them there are."""
+    return len(test_images(run))
 
 
 def data_name(run: Run) -> str:

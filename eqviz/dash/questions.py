@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from math import prod
 from threading import RLock
-from typing import Any
+from typing import Any, Protocol
 
 from eqviz.dash.catalogue import dimension, factors_of, irrep, symmetry, uses_solver
 from eqviz.errors import ConfigError, EqvizError
@@ -111,6 +111,16 @@ def _check_pairs(a: Irrep, b: Irrep, limit: int) -> None:
         raise ConfigError(f"{a.name} x {b.name} has {pairs} states, more than {limit} to work out on a page")
 
 
+class Asked(Hashable, Protocol):
+    """What can be asked: hashable, says whether the page may wait for it, and works out its answer."""
+
+    def quick(self) -> bool:
+        """Whether the answer takes a few ten milliseconds at most."""
+
+    def answer(self) -> Any:
+        """Work it out; raises an EqvizError where that is impossible."""
+
+
 class Answers:
     """Answers by question, shared by all sessions; errors are answers too."""
 
@@ -118,19 +128,19 @@ class Answers:
         self._lock = RLock()
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
 
-    def get(self, question: Question) -> Any:
+    def get(self, question: Asked) -> Any:
         """The answer, the EqvizError that says why there is none, or None while it is not worked out."""
         with self._lock:
             if question in self._kept:
                 self._kept.move_to_end(question)
             return self._kept.get(question)
 
-    def done(self, question: Question) -> bool:
+    def done(self, question: Asked) -> bool:
         """Whether there is an answer."""
         with self._lock:
             return question in self._kept
 
-    def work_out(self, question: Question) -> None:
+    def work_out(self, question: Asked) -> None:
         """Work out the answer."""
         try:
             value = question.answer()
@@ -141,7 +151,7 @@ class Answers:
             while len(self._kept) > _MAX_KEPT:
                 self._kept.popitem(last=False)
 
-    def at_once(self, question: Question) -> Any:
+    def at_once(self, question: Asked) -> Any:
         """Like :meth:`get`, working out what is quick."""
         if not self.done(question):
             try:

@@ -18,7 +18,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from eqviz.errors import DataError
 from eqviz.plots.images import _bar
-from eqviz.plots.representations import diverging
 from eqviz.plots.style import INK, PAPER, group_colour, mix, options, square
 
 Array = NDArray[np.float64]
@@ -38,7 +37,7 @@ def scalar_field(values: ArrayLike, *, limit: float | None = None, **look: Any) 
     top = limit or _largest(image)
     signed = bool(np.nanmin(image, initial=0.0) < 0)
     dark = bool(look.get("dark", False))
-    colours = diverging(dark) if signed else diverging(dark)[16:]
+    colours = signed_colours(dark) if signed else sequential("SO+(1,3)", dark)
     mesh = _mesh(image, look, "value", (-top if signed else 0.0, top), colours)
     return _framed([mesh], image, look)
 
@@ -56,7 +55,7 @@ def vector_field(components: ArrayLike, *, limit: float | None = None, **look: A
     length = np.hypot(*pair)
     top = limit or _largest(length)
     dark = bool(look.get("dark", False))
-    mesh = _mesh(length, look, "length", (0.0, top), _sequential("SO(2)", dark))
+    mesh = _mesh(length, look, "length", (0.0, top), sequential("SO(2)", dark))
     lines = arrow_columns(pair, _pixel(look), top)
     arrows = hv.Segments(lines, ["x0", "y0", "x1", "y1"]).opts(color=INK[dark], line_width=1.2)
     return _framed([mesh, arrows], length, look)
@@ -71,6 +70,7 @@ def phase_field(components: ArrayLike, *, limit: float | None = None, **look: An
     """
     phase, veil = phase_images(components, limit)
     dark = bool(look.get("dark", False))
+    veil = np.sqrt(veil)  # weak amplitudes still show their phase
     mesh = _mesh(phase, look, "phase [rad]", (-np.pi, np.pi), cyclic(dark))
     paper = PAPER[dark]
     shades = [f"{paper}{round(255 * (1 - step / 31)):02X}" for step in range(32)]
@@ -92,7 +92,7 @@ def ring_field(
     top = limit or _largest(image)
     dark = bool(look.get("dark", False))
     signed = bool(np.nanmin(image, initial=0.0) < 0)
-    colours = diverging(dark) if signed else _sequential(symmetry, dark)
+    colours = signed_colours(dark) if signed else sequential(symmetry, dark)
     mesh = _mesh(image, look, "value", (-top if signed else 0.0, top), colours)
     return _framed([mesh], image, look, axes=False)
 
@@ -106,7 +106,7 @@ def gap_field(gap: ArrayLike, *, largest: float, **look: Any) -> hv.Overlay:
     """
     image = relative_gap(gap, largest)
     dark = bool(look.get("dark", False))
-    mesh = _mesh(image, look, "|difference| / largest", (FLOOR, 1.0), _sequential("D_n", dark), log=True)
+    mesh = _mesh(image, look, "|difference| / largest", (FLOOR, 1.0), gap_colours(dark), log=True)
     return _framed([mesh], image, look, axes=bool(look.get("axes", True)))
 
 
@@ -128,7 +128,7 @@ def phase_images(components: ArrayLike, limit: float | None = None) -> tuple[Arr
 def arrow_columns(components: Array, pixel: float, longest: float) -> dict[str, Array]:
     """Shafts and heads of arrows (x0, y0, x1, y1), at most twelve along each side, in units of eta and phi.
 
-    Vectors shorter than a twentieth of ``longest`` are left out.
+    Lengths go with the square root; vectors shorter than 0.01 of ``longest`` are left out.
     """
     _, height, width = components.shape
     step = -(-max(height, width) // ARROWS)
@@ -136,9 +136,10 @@ def arrow_columns(components: Array, pixel: float, longest: float) -> dict[str, 
     u, v = (part[np.ix_(rows, columns)].ravel() for part in components)
     x, y = ((index + 0.5 - n / 2) * pixel for index, n in ((rows, height), (columns, width)))
     x, y = (part.ravel() for part in np.meshgrid(x, y, indexing="ij"))
-    kept = np.hypot(u, v) > 0.05 * longest
-    scale = 0.95 * step * pixel / (longest or 1.0)
-    x, y, u, v = x[kept], y[kept], u[kept] * scale, v[kept] * scale
+    kept = np.hypot(u, v) > 0.01 * longest
+    x, y, u, v = (part[kept] for part in (x, y, u, v))
+    scale = 0.95 * step * pixel / np.sqrt((longest or 1.0) * np.hypot(u, v))
+    u, v = u * scale, v * scale
     tips = (x + u / 2, y + v / 2)
     lines = [(x - u / 2, y - v / 2, *tips)]
     for side in (1, -1):
@@ -226,11 +227,34 @@ def _framed(elements: list[hv.Element], image: Array, look: dict[str, Any], axes
     return hv.Overlay(elements).opts(hv.opts.Overlay(**shared, backend="bokeh"))
 
 
-def _sequential(symmetry: str, dark: bool) -> list[str]:
+def sequential(symmetry: str, dark: bool) -> list[str]:
+    """256 colours from paper to the strongest of a group's hue, spread so that a tenth of the top shows."""
     strong = group_colour(symmetry, dark)
-    deep = mix(strong, INK[dark], 0.6)
-    half = [mix(PAPER[dark], strong, step / 31) for step in range(32)]
-    return half + [mix(strong, deep, step / 31) for step in range(1, 32)]
+    return _ramp([PAPER[dark], strong, mix(strong, INK[dark], 0.6)])
+
+
+def gap_colours(dark: bool) -> list[str]:
+    """64 colours for differences over eight decades."""
+    strong = group_colour("D_n", dark)
+    stops = [PAPER[dark], strong, mix(strong, INK[dark], 0.6)]
+    return [mix(stops[i // 32], stops[i // 32 + 1], (i % 32) / 32) for i in range(64)]
+
+
+def signed_colours(dark: bool) -> list[str]:
+    """511 colours from vermilion over paper at zero to blue, spread alike."""
+    low, high = group_colour("D_n", dark), group_colour("SO+(1,3)", dark)
+    falling = _ramp([PAPER[dark], low, mix(low, INK[dark], 0.4)])
+    return [*falling[:0:-1], *_ramp([PAPER[dark], high, mix(high, INK[dark], 0.4)])]
+
+
+def _ramp(stops: Sequence[str], steps: int = 256) -> list[str]:
+    """Colours over ``stops`` with square roots as places: energies span decades, and so do their features."""
+    places = np.sqrt(np.arange(steps) / (steps - 1)) * (len(stops) - 1)
+    colours = []
+    for place in places:
+        first = min(int(place), len(stops) - 2)
+        colours.append(mix(stops[first], stops[first + 1], float(place) - first))
+    return colours
 
 
 def _grid(values: Array, pixel: float) -> tuple[Array, ...]:
