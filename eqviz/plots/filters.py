@@ -11,6 +11,7 @@ from typing import Any
 
 import holoviews as hv
 import numpy as np
+from bokeh.models import FixedTicker
 from bokeh.models.annotations import ColorBar
 from numpy.typing import ArrayLike, NDArray
 
@@ -96,16 +97,17 @@ def kernel_map(
     *,
     limits: tuple[float, float] | None = None,
     label: str = "weight",
+    colours: Sequence[str] | None = None,
     title: str = "",
     dark: bool = False,
     side: int = 240,
     **more: Any,
 ) -> hv.Overlay:
-    """One kernel (h, w) over its pixels, symmetric about 0."""
+    """One kernel (h, w) over its pixels; colours and limits are by default symmetric about 0."""
     values = _matrix(kernel)
     low, high = limits or symmetric(values)
     image = hv.Image((*_places(values.shape), values), [D_X, D_Y], hv.Dimension("weight", label=label))
-    image = image.opts(cmap=diverging(dark), clim=(low, high), **colour_bar(dark))
+    image = image.opts(cmap=list(colours or diverging(dark)), clim=(low, high), **colour_bar(dark))
     return overlay([image], **_square(title, values.shape, dark, side, more))
 
 
@@ -120,7 +122,7 @@ def phase_map(
     """Phase (h, w) of a complex filter in radians on a cyclic colour scale; NaN is left out."""
     values = _matrix(angle, finite=False)
     image = hv.Image((*_places(values.shape), values), [D_X, D_Y], hv.Dimension("phase", unit="rad"))
-    ticks = {"ticker": [-np.pi, -np.pi / 2, 0, np.pi / 2, np.pi]}
+    ticks = {"ticker": FixedTicker(ticks=[-np.pi, -np.pi / 2, 0, np.pi / 2, np.pi])}
     bar = colour_bar(dark)
     bar["colorbar_opts"] |= {**ticks, "major_label_overrides": _angle_names()}
     image = image.opts(
@@ -138,19 +140,20 @@ def radial_profiles(
     curves: Sequence[tuple[str, ArrayLike, str, str]],
     *,
     title: str = "",
+    xlabel: str = "distance from the centre [pixels]",
     ylabel: str = "radial profile",
     dark: bool = False,
     height: int = 300,
     **more: Any,
 ) -> hv.Overlay:
-    """Radial functions R(r): (label, values (n,), colour, dash) for each, over r (n,) in pixels."""
+    """Radial functions R(r): (label, values (n,), colour, dash) for each, over r (n,)."""
     x = np.asarray(r, dtype=np.float64)
-    place, size = hv.Dimension("r", unit="pixels"), hv.Dimension("profile", label=ylabel)
+    place, size = hv.Dimension("r", label=xlabel), hv.Dimension("profile", label=ylabel)
     elements: list[hv.Element] = [hv.HLine(0.0).opts(color=MUTED[dark], line_width=1)]
     for name, values, colour, dash in curves:
         curve = hv.Curve((x, np.asarray(values, dtype=np.float64)), place, size, label=name)
         elements.append(curve.opts(color=colour, line_dash=dash, line_width=2))
-    shared = options(title, "distance from the centre [pixels]", ylabel, dark=dark, height=height)
+    shared = options(title, xlabel, ylabel, dark=dark, height=height)
     return overlay(elements, **{**shared, "xlim": (0, float(x.max())), **more})
 
 

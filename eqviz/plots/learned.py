@@ -57,6 +57,7 @@ def function_of_invariant(
     xlabel: str,
     ylabel: str,
     real: ArrayLike | None = None,
+    unit: str = "GeV²",
     title: str = "",
     dark: bool = False,
     height: int = 340,
@@ -68,11 +69,12 @@ def function_of_invariant(
         x: (n,) in GeV^2.
         curves: (label, values (n,), HoloViews options) of each.
         real: the invariant of real pairs in GeV^2: their histogram at the bottom, in arbitrary units.
+        unit: of the invariant, "" where it has none.
     """
     values = np.asarray(x, dtype=np.float64)
     t = symlog(values)
     place, size = hv.Dimension("t", label="position"), hv.Dimension("value", label=ylabel)
-    exact = hv.Dimension("invariant", label=xlabel, unit="GeV²")
+    exact = hv.Dimension("invariant", label=xlabel, unit=unit or None)
     drawn = [np.asarray(y, dtype=np.float64) for _, y, _ in curves]
     if not drawn or any(y.shape != t.shape for y in drawn):
         raise DataError(f"expected functions at {len(t)} places, got {[y.shape for y in drawn]}")
@@ -86,7 +88,7 @@ def function_of_invariant(
         columns = {"t": t, "value": y, "invariant": values}
         curve = hv.Curve(columns, place, [size, exact], label=label)
         elements.append(curve.opts(**{"line_width": 2, **look}))
-    shared = options(title, f"{xlabel} [GeV²]", ylabel, dark=dark, height=height)
+    shared = options(title, f"{xlabel} [{unit}]" if unit else xlabel, ylabel, dark=dark, height=height)
     reach = {"xlim": (float(t.min()), float(t.max())), "ylim": (bottom, high + 0.06 * span)}
     return overlay(elements, **{**shared, **reach, "xticks": symlog_ticks(*reach["xlim"]), **more})
 

@@ -53,9 +53,10 @@ def _transformer(path: str, module: Any) -> list[LearnedLayer]:
     title = f"patch embedding, {size} × {size} pixels → {embed.out_channels} numbers"
     outputs, inputs = numbered("filter", embed.out_channels), numbered("input", embed.in_channels)
     found = [LearnedLayer(f"{path}.embed", title, "patches", outputs, inputs, embed)]
+    queries = ("all patches, on average", *numbered("patch", module.side**2))
     for index, block in enumerate(module.blocks):
         key, heads = f"{path}.blocks.{index}", numbered("head", block.n_heads)
         found.append(
-            LearnedLayer(key, f"attention of block {index + 1}", "attention", heads, ("all patches",), block)
+            LearnedLayer(key, f"attention of block {index + 1}", "attention", heads, queries, block)
         )
     return found
