@@ -49,7 +49,6 @@ def image_orbit_code(question: OrbitQuestion, root: Path | str) -> str:
 
 
 def _head(subject: Subject, motion: Motion, root: Path | str, body: str, **more: object) -> str:
-    motion = getattr(question, "motion", None) or question.start
     data = subject.run.config.get("data", {})
     text = _fill(
         (_IMAGE + body).replace("$loader", "load_images" if data.get("images") else "load").replace(
