@@ -25,10 +25,8 @@
 
 #if REAL_BITS == 32
 typedef int32_t WHOLE; /* as wide as REAL */
-#define EXP expf
 #else
 typedef int64_t WHOLE;
-#define EXP exp
 #endif
 typedef REAL vec __attribute__((vector_size(VECTOR_BYTES)));
 typedef WHOLE mask __attribute__((vector_size(VECTOR_BYTES))); /* 0 or -1 in every lane */
@@ -60,6 +58,29 @@ INLINE REAL total(vec v) { /* of all lanes, always in the same order */
         for (int k = 0; k < width; k++) part[k] += part[k + width];
     return part[0];
 }
+
+#if REAL_BITS == 32
+/* exp x to one or two units in the last place; 0 and infinity a little early (|x| > 87), NaN for NaN. */
+INLINE vec exponential(vec x) {
+    x = where(x > 88.0f, splat(88.0f), where(x < -87.0f, splat(-87.0f), x));
+    vec shifted = x * 1.44269504f + 12582912.0f; /* rounds to an integer in the low bits */
+    mask power = ((mask)shifted) << 23;
+    vec whole = shifted - 12582912.0f;
+    vec rest = x - whole * 0.693359375f + whole * 2.12194440e-4f;
+    vec sum = rest * 1.9875691e-4f + 1.3981999e-3f;
+    sum = sum * rest + 8.3334519e-3f;
+    sum = sum * rest + 4.1665795e-2f;
+    sum = sum * rest + 1.6666665e-1f;
+    sum = sum * rest + 0.5f;
+    sum = sum * rest * rest + rest + 1;
+    return (vec)((mask)sum + power);
+}
+#else
+INLINE vec exponential(vec x) {
+    for (int k = 0; k < LANES; k++) x[k] = exp(x[k]);
+    return x;
+}
+#endif
 
 /* The low byte of every lane, LANES bytes; and back. */
 typedef int8_t bytes __attribute__((vector_size(LANES)));

@@ -11,8 +11,8 @@ Contract, with receiver i, sender j, u and v (S, C) in slot order, pair features
 Batch normalisation between the two linear layers is affine per channel and belongs into u, v and W_s.
 All take float32 and float64 and give first derivatives; empty layouts give zeros.
 
-* ``"native"`` is C for a CPU, compiled where it runs: a tile of pairs goes through the whole message in the first
-  cache, and is recomputed in the backward pass, so that memory hardly grows with the pairs.
+* ``"native"`` is C for a CPU, compiled where it runs: a tile of pairs goes through the whole message in the
+  first cache, and again in the backward pass, so that memory hardly grows with the pairs.
 * ``"tiled"`` works through the pairs strip by strip. Without ``kept`` it keeps no tensor of size (P, C) and
   recomputes in the backward pass: memory hardly grows with the pairs. With it, it is a tenth faster.
 * ``"triton"`` is one GPU kernel each way, pair activations in registers only (widths to 128).

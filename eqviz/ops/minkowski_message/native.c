@@ -8,6 +8,7 @@
 #include "native.h"
 
 #define TILE 60 /* a multiple of every number of rows below */
+#define SCALARS 64 /* room for one number per pair of a tile, in whole vectors */
 
 typedef struct {
     int64_t C, CP, F; /* channels, padded; features */
@@ -37,29 +38,31 @@ typedef struct {
 #define EACH_WIDTH(F) F(1, 10) F(2, 6) F(3, 4)
 #endif
 
+#define UNROLL _Pragma("GCC unroll 5")
+
 /* y (rows, n vectors) = x (rows, K) w (K, n vectors), `height` rows at a time in registers. */
 INLINE void product_of(int n, int height, const REAL *x, const REAL *w, REAL *y, int64_t rows, int64_t K, int64_t ld) {
     for (int64_t t = 0; t < rows; t += height) {
         vec sum[12][WIDEST];
 #pragma GCC unroll 12
         for (int i = 0; i < height; i++)
-#pragma GCC unroll 5
+UNROLL
             for (int k = 0; k < n; k++) sum[i][k] = (vec){0};
         const REAL *row = x + t * ld;
         for (int64_t k = 0; k < K; k++) {
             vec right[WIDEST];
-#pragma GCC unroll 5
+UNROLL
             for (int c = 0; c < n; c++) right[c] = load(w + k * ld + c * LANES);
 #pragma GCC unroll 12
             for (int i = 0; i < height; i++) {
                 vec left = splat(row[i * ld + k]);
-#pragma GCC unroll 5
+UNROLL
                 for (int c = 0; c < n; c++) sum[i][c] += left * right[c];
             }
         }
 #pragma GCC unroll 12
         for (int i = 0; i < height; i++)
-#pragma GCC unroll 5
+UNROLL
             for (int c = 0; c < n; c++) store(y + (t + i) * ld + c * LANES, sum[i][c]);
     }
 }
@@ -70,51 +73,55 @@ INLINE void outer_of(int n, const REAL *x, const REAL *y, REAL *out, int64_t row
         vec sum[4][WIDEST];
 #pragma GCC unroll 4
         for (int i = 0; i < 4; i++)
-#pragma GCC unroll 5
+UNROLL
             for (int c = 0; c < n; c++) sum[i][c] = load(out + (m + i) * ld + c * LANES);
         for (int64_t t = 0; t < rows; t++) {
             vec right[WIDEST];
-#pragma GCC unroll 5
+UNROLL
             for (int c = 0; c < n; c++) right[c] = load(y + t * ld + c * LANES);
 #pragma GCC unroll 4
             for (int i = 0; i < 4; i++) {
                 vec left = splat(x[t * ld + m + i]);
-#pragma GCC unroll 5
+UNROLL
                 for (int c = 0; c < n; c++) sum[i][c] += left * right[c];
             }
         }
 #pragma GCC unroll 4
         for (int i = 0; i < 4; i++)
-#pragma GCC unroll 5
+UNROLL
             for (int c = 0; c < n; c++) store(out + (m + i) * ld + c * LANES, sum[i][c]);
     }
 }
 
-/* The next run of a row of `left` vectors: at most WIDEST, all of nearly the same length. */
-INLINE int64_t run(int64_t left) {
-    int64_t runs = (left + WIDEST - 1) / WIDEST;
-    return (left + runs - 1) / runs;
-}
+/* Calls F(vectors, first column) for the runs of a row of CP numbers: at most WIDEST vectors, nearly the same in each.
+   The number of vectors is a constant in every call, so that what belongs to a run of columns stays in registers. */
+#define EACH_RUN(CP, F) \
+    for (int64_t at_ = 0, vectors_ = (CP) / LANES, runs_ = (vectors_ + WIDEST - 1) / WIDEST, run_ = 0, n_; \
+         at_ < vectors_; at_ += n_, runs_--, run_++) { \
+        n_ = (vectors_ - at_ + runs_ - 1) / runs_; \
+        switch (n_) { EACH_WIDTH(F) } \
+    }
+#define COLUMN (at_ * LANES)
 
 static void product(const REAL *x, const REAL *w, REAL *y, int64_t rows, int64_t K, int64_t ld) {
-    for (int64_t left = ld / LANES, n; left; left -= n, w += n * LANES, y += n * LANES) {
-        n = run(left);
 #define CASE(N, HEIGHT) \
-    if (n == N) product_of(N, HEIGHT, x, w, y, rows, K, ld);
-        EACH_WIDTH(CASE)
+    case N: product_of(N, HEIGHT, x, w + COLUMN, y + COLUMN, rows, K, ld); break;
+    EACH_RUN(ld, CASE)
 #undef CASE
-    }
 }
 
 static void outer(const REAL *x, const REAL *y, REAL *out, int64_t rows, int64_t N, int64_t ld) {
-    for (int64_t left = ld / LANES, n; left; left -= n, y += n * LANES, out += n * LANES) {
-        n = run(left);
 #define CASE(WIDTH, HEIGHT) \
-    if (n == WIDTH) outer_of(WIDTH, x, y, out, rows, N, ld);
-        EACH_WIDTH(CASE)
+    case WIDTH: outer_of(WIDTH, x, y + COLUMN, out + COLUMN, rows, N, ld); break;
+    EACH_RUN(ld, CASE)
 #undef CASE
-    }
 }
+
+INLINE int64_t padded(int64_t C) { return up(C, LANES > 8 ? LANES : 8); }
+
+INLINE int64_t flag_bytes(int64_t CP) { return (CP / LANES + WIDEST - 1) / WIDEST * LANES; } /* of one pair */
+
+INLINE void add(REAL *to, vec value) { store(to, load(to) + value); }
 
 /* ---- pairs --------------------------------------------------------------------------------------------------- */
 
@@ -147,88 +154,155 @@ static void unpadded_rows(const REAL *from, jet of, const message *m, REAL *to) 
         memcpy(to + (of.slot + i) * m->C, from + i * m->CP, (size_t)m->C * sizeof(REAL));
 }
 
-/* a (rows, CP) = relu(u_i + v_j + W_s s_ij) */
-static void first_layer(const message *m, const tile *at, const REAL *u, const REAL *v, REAL *a) {
+/* a (rows, CP) = relu(u_i + v_j + W_s s_ij), some columns of it */
+INLINE void first_layer_of(int n, int64_t F, const message *m, const tile *at, const REAL *u, const REAL *v, REAL *a,
+                           int64_t column) {
+    const REAL *weights = m->features + column;
     for (int64_t t = 0; t < at->count; t++) {
-        const REAL *ui = u + at->i[t] * m->CP, *vj = v + at->j[t] * m->CP, *s = m->s + at->pair[t] * m->s_pair;
-        for (int64_t c = 0; c < m->CP; c += LANES) {
-            vec sum = load(ui + c) + load(vj + c);
-            for (int64_t f = 0; f < m->F; f++) sum += s[f * m->s_feature] * load(m->features + f * m->CP + c);
-            store(a + t * m->CP + c, relu(sum));
+        const REAL *ui = u + at->i[t] * m->CP + column, *vj = v + at->j[t] * m->CP + column;
+        const REAL *s = m->s + at->pair[t] * m->s_pair;
+        vec sum[WIDEST];
+        UNROLL
+        for (int k = 0; k < n; k++) sum[k] = load(ui + k * LANES) + load(vj + k * LANES);
+        for (int64_t f = 0; f < F; f++) {
+            vec value = splat(s[f * m->s_feature]);
+            UNROLL
+            for (int k = 0; k < n; k++) sum[k] += value * load(weights + f * m->CP + k * LANES);
         }
+        UNROLL
+        for (int k = 0; k < n; k++) store(a + t * m->CP + column + k * LANES, relu(sum[k]));
     }
 }
 
-/* r (rows, CP) = relu(W_h a + b_h) */
-static void hidden_layer(const message *m, const tile *at, const REAL *a, REAL *r) {
+static void first_layer(const message *m, const tile *at, const REAL *u, const REAL *v, REAL *a) {
+#define CASE(N, HEIGHT) \
+    case N: \
+        if (m->F == 2) \
+            first_layer_of(N, 2, m, at, u, v, a, COLUMN); \
+        else \
+            first_layer_of(N, m->F, m, at, u, v, a, COLUMN); \
+        break;
+    EACH_RUN(m->CP, CASE)
+#undef CASE
+}
+
+/* r = relu(r + b_h), in place, and w_g.r on top of `logit`; some columns of it */
+INLINE void activate_of(int n, const message *m, const tile *at, REAL *r, REAL *logit, int64_t column) {
+    vec bias[WIDEST], gate[WIDEST];
+    UNROLL
+    for (int k = 0; k < n; k++)
+        bias[k] = load(m->hidden_bias + column + k * LANES), gate[k] = load(m->gate + column + k * LANES);
+    for (int64_t t = 0; t < at->count; t++) {
+        REAL *row = r + t * m->CP + column;
+        vec sum = {0};
+        UNROLL
+        for (int k = 0; k < n; k++) {
+            vec value = relu(load(row + k * LANES) + bias[k]);
+            store(row + k * LANES, value);
+            sum += value * gate[k];
+        }
+        logit[t] += total(sum);
+    }
+}
+
+/* r (rows, CP) = relu(W_h a + b_h) and the gate's logits */
+static void hidden_layer(const message *m, const tile *at, const REAL *a, REAL *r, REAL *logit) {
     product(a, m->hidden_t, r, at->count, m->C, m->CP);
-    for (int64_t t = 0; t < at->count; t++)
-        for (int64_t c = 0; c < m->CP; c += LANES)
-            store(r + t * m->CP + c, relu(load(r + t * m->CP + c) + load(m->hidden_bias + c)));
+    for (int64_t t = 0; t < SCALARS; t++) logit[t] = m->gate_bias;
+#define CASE(N, HEIGHT) \
+    case N: activate_of(N, m, at, r, logit, COLUMN); break;
+    EACH_RUN(m->CP, CASE)
+#undef CASE
 }
 
-INLINE REAL dot(const REAL *x, const REAL *y, int64_t CP) {
-    vec sum = {0};
-    for (int64_t c = 0; c < CP; c += LANES) sum += load(x + c) * load(y + c);
-    return total(sum);
+/* g_ij */
+static void gates(const REAL *logit, REAL *g) {
+    for (int64_t t = 0; t < SCALARS; t += LANES) store(g + t, 1 / (1 + exponential(-load(logit + t))));
 }
-
-static void gates(const message *m, const tile *at, const REAL *r, REAL *g) {
-    for (int64_t t = 0; t < at->count; t++) g[t] = m->gate_bias + dot(r + t * m->CP, m->gate, m->CP);
-    for (int64_t t = 0; t < at->count; t++) g[t] = 1 / (1 + EXP(-g[t]));
-}
-
-INLINE int64_t padded(int64_t C) { return up(C, LANES > 8 ? LANES : 8); }
-
-INLINE int64_t flag_bytes(int64_t CP) { return up(CP / LANES, 8) / 8 * LANES; } /* eight vectors in a byte a lane */
 
 /* ---- forward ------------------------------------------------------------------------------------------------- */
 
-/* M_i += m_ij = g_ij r_ij */
-static void messages(const message *m, const tile *at, const REAL *r, const REAL *g, REAL *out, REAL *sums) {
-    for (int64_t t = 0; t < at->count; t++) {
-        REAL *sum = sums + at->i[t] * m->CP;
-        for (int64_t c = 0; c < m->CP; c += LANES) {
-            vec value = g[t] * load(r + t * m->CP + c);
-            store(out + t * m->CP + c, value);
-            store(sum + c, load(sum + c) + value);
+/* m_ij = g_ij r_ij and M_i += m_ij; the sum of a receiver stays in registers */
+INLINE void messages_of(int n, const message *m, const tile *at, const REAL *r, const REAL *g, REAL *out, REAL *sums,
+                        int64_t column) {
+    for (int64_t t = 0; t < at->count;) {
+        int64_t i = at->i[t];
+        REAL *to = sums + i * m->CP + column;
+        vec sum[WIDEST];
+        UNROLL
+        for (int k = 0; k < n; k++) sum[k] = load(to + k * LANES);
+        for (; t < at->count && at->i[t] == i; t++) {
+            vec gate = splat(g[t]);
+            UNROLL
+            for (int k = 0; k < n; k++) {
+                int64_t place = t * m->CP + column + k * LANES;
+                vec value = gate * load(r + place);
+                store(out + place, value);
+                sum[k] += value;
+            }
         }
+        UNROLL
+        for (int k = 0; k < n; k++) store(to + k * LANES, sum[k]);
     }
 }
 
-/* c_ij; and for the backward pass e_ij = c_ij - Q.(v_c b_c) and the bits of Q. */
-static void coordinates(const message *m, const tile *at, const REAL *x, REAL *y, REAL *c_out, REAL *e, int8_t *flags) {
-    product(x, m->coordinate_t, y, at->count, m->C, m->CP);
+static void messages(const message *m, const tile *at, const REAL *r, const REAL *g, REAL *out, REAL *sums) {
+#define CASE(N, HEIGHT) \
+    case N: messages_of(N, m, at, r, g, out, sums, COLUMN); break;
+    EACH_RUN(m->CP, CASE)
+#undef CASE
+}
+
+/* Adds to c_ij and e_ij = c_ij - Q.(v_c b_c); the bits of Q, one byte a lane for every run of columns. */
+INLINE void coordinates_of(int n, const message *m, const tile *at, const REAL *y, REAL *c, REAL *e, int8_t *flags,
+                           int64_t column, int64_t run) {
+    vec bias[WIDEST], scale[WIDEST];
+    UNROLL
+    for (int k = 0; k < n; k++) {
+        bias[k] = load(m->coordinate_bias + column + k * LANES);
+        scale[k] = load(m->coordinate_out + column + k * LANES);
+    }
     for (int64_t t = 0; t < at->count; t++) {
         vec with = {0}, without = {0};
         mask bits = {0};
-        int8_t *to = flags + t * flag_bytes(m->CP);
-        for (int64_t c = 0, k = 0; c < m->CP; c += LANES, k++) {
-            vec q = load(y + t * m->CP + c), scale = load(m->coordinate_out + c);
-            vec biased = q + load(m->coordinate_bias + c);
+        UNROLL
+        for (int k = 0; k < n; k++) {
+            vec q = load(y + t * m->CP + column + k * LANES), biased = q + bias[k];
             mask on = biased > 0;
-            with += scale * relu(biased);
-            without += scale * where(on, q, (vec){0});
-            bits |= on & ((WHOLE)1 << k % 8);
-            if (k % 8 == 7 || c + LANES == m->CP) store_bytes(to + k / 8 * LANES, bits), bits = (mask){0};
+            with += scale[k] * relu(biased);
+            without += scale[k] * where(on, q, (vec){0});
+            bits |= on & ((WHOLE)1 << k);
         }
-        c_out[at->pair[t]] = total(with);
-        e[t] = total(without);
+        store_bytes(flags + t * flag_bytes(m->CP) + run * LANES, bits);
+        c[at->pair[t]] += total(with);
+        e[t] += total(without);
     }
 }
 
-static void forward_jet(const message *m, jet of, REAL *memory, REAL *sums, REAL *c, REAL *g, REAL *e, int8_t *flags) {
+static void coordinates(const message *m, const tile *at, const REAL *x, REAL *y, REAL *c, REAL *e, int8_t *flags) {
+    product(x, m->coordinate_t, y, at->count, m->C, m->CP);
+    memset(e, 0, (size_t)at->count * sizeof(REAL));
+#define CASE(N, HEIGHT) \
+    case N: coordinates_of(N, m, at, y, c, e, flags, COLUMN, run_); break;
+    EACH_RUN(m->CP, CASE)
+#undef CASE
+}
+
+static void forward_jet(const message *m, jet of, REAL *memory, REAL *sums, REAL *c, REAL *kept_g, REAL *e,
+                        int8_t *flags) {
     int64_t block = TILE * m->CP, n = of.nodes * m->CP;
-    REAL *a = memory, *r = a + block, *u = r + block, *v = u + n, *M = v + n;
+    REAL *a = memory, *r = a + block, *logit = r + block, *g = logit + SCALARS;
+    REAL *u = g + SCALARS, *v = u + n, *M = v + n;
     tile at;
     padded_rows(m->u, of, m, u), padded_rows(m->v, of, m, v);
     memset(M, 0, (size_t)n * sizeof(REAL));
     for (int64_t start = 0; start < pairs_of(of); start += TILE) {
         tile_at(of, start, &at);
         first_layer(m, &at, u, v, a);
-        hidden_layer(m, &at, a, r);
-        gates(m, &at, r, g + at.kept);
-        messages(m, &at, r, g + at.kept, a, M);
+        hidden_layer(m, &at, a, r, logit);
+        gates(logit, g);
+        memcpy(kept_g + at.kept, g, (size_t)at.count * sizeof(REAL));
+        messages(m, &at, r, g, a, M);
         if (c) coordinates(m, &at, a, r, c, e + at.kept, flags + at.kept * flag_bytes(m->CP));
     }
     unpadded_rows(M, of, m, sums);
@@ -249,81 +323,184 @@ static gradient gradient_at(const message *m, REAL *memory) {
                       rows + (3 + m->F) * m->CP};
 }
 
-/* t_ij, the gradient of the gate's logit; with Q also d g Q, which leads into the coordinate weights. */
-static void through_gate(const message *m, const tile *at, const REAL *r, const REAL *D, const REAL *g, const REAL *d,
-                         const REAL *e, const int8_t *flags, gradient into, REAL *logit, REAL *through) {
+typedef struct {
+    REAL g[SCALARS], d[SCALARS], logit[SCALARS]; /* t_ij, the gradient of the gate's logit */
+} scalars;
+
+/* Adds D_i.r_ij to `out` */
+INLINE void into_gate_of(int n, const message *m, const tile *at, const REAL *r, const REAL *D, REAL *out,
+                         int64_t column) {
     for (int64_t t = 0; t < at->count; t++) {
-        const REAL *row = r + t * m->CP;
-        REAL step = d ? d[at->pair[t]] : 0, scale = step * g[t];
-        logit[t] = (1 - g[t]) * (g[t] * dot(row, D + at->i[t] * m->CP, m->CP) + (d ? step * e[t] : 0));
-        into.gate_bias[0] += logit[t];
-        for (int64_t c = 0; c < m->CP; c += LANES)
-            store(into.gate + c, load(into.gate + c) + logit[t] * load(row + c));
-        if (!d) continue;
-        mask bits = {0};
-        for (int64_t c = 0, k = 0; c < m->CP; c += LANES, k++) {
-            if (k % 8 == 0) bits = load_bytes(flags + t * flag_bytes(m->CP) + k / 8 * LANES);
-            mask on = (bits & ((WHOLE)1 << k % 8)) != 0;
-            store(into.coordinate_bias + c, load(into.coordinate_bias + c) + where(on, splat(step), (vec){0}));
-            store(through + t * m->CP + c, where(on, splat(scale), (vec){0}));
+        const REAL *row = r + t * m->CP + column, *Di = D + at->i[t] * m->CP + column;
+        vec sum = {0};
+        UNROLL
+        for (int k = 0; k < n; k++) sum += load(row + k * LANES) * load(Di + k * LANES);
+        out[t] += total(sum);
+    }
+}
+
+static void into_gate(const message *m, const tile *at, const REAL *r, const REAL *D, const REAL *d, const REAL *g,
+                      const REAL *e, scalars *of, REAL *gate_bias) {
+    memset(of->logit, 0, sizeof of->logit);
+#define CASE(N, HEIGHT) \
+    case N: into_gate_of(N, m, at, r, D, of->logit, COLUMN); break;
+    EACH_RUN(m->CP, CASE)
+#undef CASE
+    for (int64_t t = 0; t < at->count; t++) {
+        REAL step = d ? d[at->pair[t]] : 0;
+        of->g[t] = g[t], of->d[t] = step;
+        of->logit[t] = (1 - g[t]) * (g[t] * of->logit[t] + (d ? step * e[t] : 0));
+        *gate_bias += of->logit[t];
+    }
+}
+
+/* Gradients of w_g, and of b_c without v_c; d g Q, which leads into W_c. */
+INLINE void through_gate_of(int n, const message *m, const tile *at, const REAL *r, const scalars *of,
+                            const int8_t *flags, gradient into, REAL *through, int64_t column, int64_t run) {
+    vec gate[WIDEST], bias[WIDEST];
+    UNROLL
+    for (int k = 0; k < n; k++) gate[k] = bias[k] = (vec){0};
+    for (int64_t t = 0; t < at->count; t++) {
+        const REAL *row = r + t * m->CP + column;
+        vec logit = splat(of->logit[t]);
+        UNROLL
+        for (int k = 0; k < n; k++) gate[k] += logit * load(row + k * LANES);
+        if (!flags) continue;
+        mask bits = load_bytes(flags + t * flag_bytes(m->CP) + run * LANES);
+        vec step = splat(of->d[t]), scale = splat(of->d[t] * of->g[t]);
+        UNROLL
+        for (int k = 0; k < n; k++) {
+            mask on = (bits & ((WHOLE)1 << k)) != 0;
+            bias[k] += where(on, step, (vec){0});
+            store(through + t * m->CP + column + k * LANES, where(on, scale, (vec){0}));
         }
     }
+    UNROLL
+    for (int k = 0; k < n; k++) {
+        add(into.gate + column + k * LANES, gate[k]);
+        add(into.coordinate_bias + column + k * LANES, bias[k]);
+    }
+}
+
+static void through_gate(const message *m, const tile *at, const REAL *r, const scalars *of, const int8_t *flags,
+                         gradient into, REAL *through) {
+#define CASE(N, HEIGHT) \
+    case N: through_gate_of(N, m, at, r, of, flags, into, through, COLUMN, run_); break;
+    EACH_RUN(m->CP, CASE)
+#undef CASE
 }
 
 /* Gradient of W_h a + b_h: `grad` holds what comes through the coordinates, if there are any. */
-static void through_hidden(const message *m, const tile *at, const REAL *r, const REAL *D, const REAL *g,
-                           const REAL *logit, int with_coordinates, gradient into, REAL *grad) {
+INLINE void through_hidden_of(int n, const message *m, const tile *at, const REAL *r, const REAL *D, const scalars *of,
+                              int with_coordinates, gradient into, REAL *grad, int64_t column) {
+    vec bias[WIDEST], gate[WIDEST];
+    UNROLL
+    for (int k = 0; k < n; k++) bias[k] = (vec){0}, gate[k] = load(m->gate + column + k * LANES);
     for (int64_t t = 0; t < at->count; t++) {
-        const REAL *Di = D + at->i[t] * m->CP;
-        REAL *row = grad + t * m->CP;
-        for (int64_t c = 0; c < m->CP; c += LANES) {
-            vec value = g[t] * load(Di + c) + logit[t] * load(m->gate + c);
-            if (with_coordinates) value += load(row + c);
-            value = where(load(r + t * m->CP + c) > 0, value, (vec){0});
-            store(row + c, value);
-            store(into.hidden_bias + c, load(into.hidden_bias + c) + value);
+        const REAL *Di = D + at->i[t] * m->CP + column, *row = r + t * m->CP + column;
+        REAL *to = grad + t * m->CP + column;
+        vec g = splat(of->g[t]), logit = splat(of->logit[t]);
+        UNROLL
+        for (int k = 0; k < n; k++) {
+            vec value = g * load(Di + k * LANES) + logit * gate[k];
+            if (with_coordinates) value += load(to + k * LANES);
+            value = where(load(row + k * LANES) > 0, value, (vec){0});
+            store(to + k * LANES, value);
+            bias[k] += value;
         }
+    }
+    UNROLL
+    for (int k = 0; k < n; k++) add(into.hidden_bias + column + k * LANES, bias[k]);
+}
+
+static void through_hidden(const message *m, const tile *at, const REAL *r, const REAL *D, const scalars *of,
+                           int with_coordinates, gradient into, REAL *grad) {
+#define CASE(N, HEIGHT) \
+    case N: \
+        if (with_coordinates) \
+            through_hidden_of(N, m, at, r, D, of, 1, into, grad, COLUMN); \
+        else \
+            through_hidden_of(N, m, at, r, D, of, 0, into, grad, COLUMN); \
+        break;
+    EACH_RUN(m->CP, CASE)
+#undef CASE
+}
+
+/* `grad` where a > 0, summed over senders and over receivers. */
+INLINE void through_first_of(int n, const message *m, const tile *at, const REAL *a, REAL *grad, REAL *du, REAL *dv,
+                             int64_t column) {
+    for (int64_t t = 0; t < at->count;) {
+        int64_t i = at->i[t];
+        vec sum[WIDEST];
+        UNROLL
+        for (int k = 0; k < n; k++) sum[k] = (vec){0};
+        for (; t < at->count && at->i[t] == i; t++) {
+            REAL *row = grad + t * m->CP + column, *to = dv + at->j[t] * m->CP + column;
+            const REAL *open = a + t * m->CP + column;
+            UNROLL
+            for (int k = 0; k < n; k++) {
+                vec value = where(load(open + k * LANES) > 0, load(row + k * LANES), (vec){0});
+                store(row + k * LANES, value);
+                add(to + k * LANES, value);
+                sum[k] += value;
+            }
+        }
+        UNROLL
+        for (int k = 0; k < n; k++) add(du + i * m->CP + column + k * LANES, sum[k]);
     }
 }
 
-/* Gradients of u, v, s and W_s from that of a, which is `grad` where a > 0. */
-static void through_first(const message *m, const tile *at, const REAL *a, const REAL *grad, gradient into, REAL *du,
-                          REAL *dv, REAL *ds) {
+/* Gradients of one feature and of its weights. */
+INLINE void through_feature_of(int n, const message *m, const tile *at, int64_t f, const REAL *grad, gradient into,
+                               REAL *ds, int64_t column) {
+    vec sum[WIDEST], weight[WIDEST];
+    UNROLL
+    for (int k = 0; k < n; k++)
+        sum[k] = (vec){0}, weight[k] = load(m->features + f * m->CP + column + k * LANES);
     for (int64_t t = 0; t < at->count; t++) {
-        const REAL *s = m->s + at->pair[t] * m->s_pair;
-        REAL *ui = du + at->i[t] * m->CP, *vj = dv + at->j[t] * m->CP, *row = (REAL *)grad + t * m->CP;
-        for (int64_t c = 0; c < m->CP; c += LANES) {
-            vec value = where(load(a + t * m->CP + c) > 0, load(row + c), (vec){0});
-            store(ui + c, load(ui + c) + value);
-            store(vj + c, load(vj + c) + value);
-            store(row + c, value);
-            for (int64_t f = 0; f < m->F; f++) {
-                REAL *to = into.features + f * m->CP + c;
-                store(to, load(to) + s[f * m->s_feature] * value);
-            }
+        int64_t place = at->pair[t] * m->s_pair + f * m->s_feature;
+        vec s = splat(m->s[place]), change = {0};
+        UNROLL
+        for (int k = 0; k < n; k++) {
+            vec value = load(grad + t * m->CP + column + k * LANES);
+            sum[k] += s * value;
+            change += weight[k] * value;
         }
-        if (ds)
-            for (int64_t f = 0; f < m->F; f++)
-                ds[at->pair[t] * m->s_pair + f * m->s_feature] = dot(row, m->features + f * m->CP, m->CP);
+        if (ds) ds[place] += total(change);
     }
+    UNROLL
+    for (int k = 0; k < n; k++) add(into.features + f * m->CP + column + k * LANES, sum[k]);
+}
+
+/* Gradients of u, v, s and W_s from that of a, which is `grad` where a > 0. */
+static void through_first(const message *m, const tile *at, const REAL *a, REAL *grad, gradient into, REAL *du,
+                          REAL *dv, REAL *ds) {
+#define CASE(N, HEIGHT) \
+    case N: \
+        through_first_of(N, m, at, a, grad, du, dv, COLUMN); \
+        for (int64_t f = 0; f < m->F; f++) through_feature_of(N, m, at, f, grad, into, ds, COLUMN); \
+        break;
+    EACH_RUN(m->CP, CASE)
+#undef CASE
 }
 
 static void backward_jet(const message *m, jet of, REAL *memory, gradient into, const REAL *d_total, const REAL *d,
                          const REAL *g, const REAL *e, const int8_t *flags, REAL *du_out, REAL *dv_out, REAL *ds) {
     int64_t block = TILE * m->CP, n = of.nodes * m->CP;
-    REAL *a = memory, *r = a + block, *through = r + block, *grad = through + block, *logit = grad + block;
-    REAL *u = logit + TILE + LANES, *v = u + n, *D = v + n, *du = D + n, *dv = du + n;
+    REAL *a = memory, *r = a + block, *through = r + block, *grad = through + block;
+    REAL *u = grad + block, *v = u + n, *D = v + n, *du = D + n, *dv = du + n;
     tile at;
+    scalars per_pair;
     padded_rows(m->u, of, m, u), padded_rows(m->v, of, m, v), padded_rows(d_total, of, m, D);
     memset(du, 0, (size_t)(2 * n) * sizeof(REAL));
     for (int64_t start = 0; start < pairs_of(of); start += TILE) {
         tile_at(of, start, &at);
         first_layer(m, &at, u, v, a);
-        hidden_layer(m, &at, a, r);
-        through_gate(m, &at, r, D, g + at.kept, d, e + (d ? at.kept : 0),
-                     flags + (d ? at.kept * flag_bytes(m->CP) : 0), into, logit, through);
+        hidden_layer(m, &at, a, r, per_pair.logit);
+        into_gate(m, &at, r, D, d, g + at.kept, d ? e + at.kept : NULL, &per_pair, into.gate_bias);
+        through_gate(m, &at, r, &per_pair, d ? flags + at.kept * flag_bytes(m->CP) : NULL, into, through);
         if (d) product(through, m->scaled, grad, at.count, m->C, m->CP);
-        through_hidden(m, &at, r, D, g + at.kept, logit, d != NULL, into, grad);
+        through_hidden(m, &at, r, D, &per_pair, d != NULL, into, grad);
         if (d) outer(through, r, into.coordinate, at.count, m->C, m->CP);
         outer(grad, a, into.hidden, at.count, m->C, m->CP);
         product(grad, m->hidden, through, at.count, m->C, m->CP);
@@ -411,7 +588,7 @@ int forward(const REAL *u, const REAL *v, const REAL *s, const int64_t *jets, WE
             REAL *e, int8_t *flags, SIZES) {
     message m = MESSAGE;
     REAL *weights = PREPARE(&m);
-    int64_t all = all_pairs(&m), size = 2 * TILE * m.CP + 3 * largest_jet(&m) * m.CP;
+    int64_t all = all_pairs(&m), size = 2 * (TILE * m.CP + SCALARS) + 3 * largest_jet(&m) * m.CP;
     int failed = !weights;
     if (!failed) {
 #pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(| : failed)
@@ -438,7 +615,7 @@ int backward(const REAL *u, const REAL *v, const REAL *s, const int64_t *jets, W
     message m = MESSAGE;
     REAL *weights = PREPARE(&m);
     int64_t all = all_pairs(&m), own = gradient_size(&m);
-    int64_t size = own + 4 * TILE * m.CP + TILE + LANES + 5 * largest_jet(&m) * m.CP;
+    int64_t size = own + 4 * TILE * m.CP + 5 * largest_jet(&m) * m.CP;
     int failed = !weights || own != n_weights;
     if (!failed) {
 #pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(| : failed)
