@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,6 +38,9 @@ def make_run(
     epochs: int = 3,
     separation: float = 2.0,
     seed: int = 0,
+    params: dict[str, Any] | None = None,
+    data: dict[str, Any] | None = None,
+    rotation: Sequence[dict[str, Any]] = (),
 ) -> Run:
     """Write a valid run with Gaussian scores into ``root``.
 
@@ -46,12 +51,12 @@ def make_run(
     labels = np.arange(n_test) % 2
     y = rng.normal(size=n_test) + separation * (labels - 0.5)
     scores = Scores(labels, np.stack([-y / 2, y / 2], axis=1), np.arange(n_test))
-    data = {"name": "top_sample", "n_train": 1000, "n_val": 100, "n_test": n_test, "fingerprint": "0" * 64}
+    sizes = {"name": "top_sample", "n_train": 1000, "n_val": 100, "n_test": n_test, "fingerprint": "0" * 64}
     config = {
         "run_id": run_id,
-        "model": {"name": model, "params": SMALL.get(model, {})},
+        "model": {"name": model, "params": params or SMALL.get(model, {})},
         "symmetry": symmetry,
-        "data": data,
+        "data": sizes | (data or {}),
         "training": {"epochs": epochs, "batch_size": 32, "learning_rate": 1e-3, "seed": seed},
         "evaluation": {"n_bootstrap": 100, "n_jets": 50},
         "seed": seed,
@@ -66,6 +71,7 @@ def make_run(
             scores=scores,
             metrics=_metrics(labels, y),
             invariance=_invariance(),
+            rotation=rotation,
         )
         _save_weights(model, folder / WEIGHTS)
     return store.get(run_id)

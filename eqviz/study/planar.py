@@ -197,7 +197,8 @@ def against_table(configurations: Sequence[Configuration]) -> str:
 
 def proposal_table(configurations: Sequence[Configuration]) -> str:
     """The proposal's AUC as published beside ours (HTML); "" where no network of its table saw images."""
-    ours = {name: c for c in configurations if c.sound and (name := proposal_name(c.sound[0]))}
+    whole = [c for c in configurations if c.sound and not is_part(c)]
+    ours = {name: c for c in whole if (name := proposal_name(c.sound[0]))}
     if not ours:
         return ""
     head = [heading("network"), heading("published, AUC × 100", number=True, rising=False)]
