@@ -103,6 +103,24 @@ def test_mixing_is_the_reference(n_slots, dtype, nan_filled):
     agree(ours, everything(run(reference.cg_mix, p4.double()), doubled(leaves)), TOLERANCE[dtype])
 
 
+def test_gradcheck_and_registration_of_mixing():
+    """Its one operator, with the lists of a mixing."""
+    tables = [sparse(2, 3, 1), sparse(3, 12, 2), sparse(2, 9, 3)]
+    plan = MixPlan(((1, 3), (3, 2)), (ProductGroup((0, 3), (0, 3)),), tuple(torch.randperm(9).tolist()))
+    leaves = [random(n, 2, 2, seed=n) for n in (3, 4, 6)]
+    leaves = [leaves[0], random(3, 2, 2, seed=5), leaves[2], random(2, 6), random(2, 4)]
+    p4 = random(4, 1, 2).detach()
+
+    def mix(x, plain, weighted, *weights):
+        return fused.cg_mix(x, plain, weighted, p4, plan, tables, weights)
+
+    assert torch.autograd.gradcheck(mix, leaves, fast_mode=True)
+    terms = fused._mix_lists(3, plan, tables)
+    lists = (*terms.by_row, *terms.by_first, *terms.by_second)
+    first, second = random(12, 2, 2), random(8, 2, 2)
+    torch.library.opcheck(torch.ops.eqviz.sparse_products.default, (first, second, 9, *lists))
+
+
 @pytest.mark.parametrize("layout", [[3, 0, 2]], indirect=True, ids=str)
 def test_gradcheck_and_registration(layout):
     leaves = random(3, 2, layout.n_slots), random(2).detach().square().requires_grad_(), random(2, 2, 3)
