@@ -70,7 +70,8 @@ def sample_efficiency(
 def _lines(
     curves: Sequence[Series], x: hv.Dimension, y: hv.Dimension, log: bool, dark: bool
 ) -> list[hv.Element]:
-    return [part for curve in curves for part in draw(curve, x, y, log_x=log, dark=dark, markers=-1)]
+    lines = [part for curve in curves for part in draw(curve, x, y, log_x=log, dark=dark, markers=-1)]
+    return lines or [hv.Curve([], x, y)]
 
 
 def _limits(curves: Sequence[Series]) -> dict[str, tuple[float, float]]:
