@@ -29,8 +29,9 @@ from eqviz.ops.permutation_2to2 import triton as permutation
 SHARED_MEMORY = {80: 166_912, 90: 232_448}
 INDICES = {"jets", "first", "second", "places", "starts", "terms"}
 COUNTS = {"n_jets", "n_pairs", "n_slots", "n_nodes", "n_weights", "s_pair", "s_feature", "width", "C"}
-FLOAT = {"ACC": tl.float32, "DOT": tl.float32, "PRECISION": "tf32"}
-HALF = {"ACC": tl.float32, "DOT": tl.bfloat16, "PRECISION": "tf32"}
+FLOAT = {"ACC": tl.float32, "DOT": tl.float32, "PRECISION": "tf32", "HELD": True}
+HALF = {"ACC": tl.float32, "DOT": tl.bfloat16, "PRECISION": "tf32", "HELD": True}
+EXACT = {"ACC": tl.float32, "DOT": tl.float32, "PRECISION": "tf32x3", "HELD": False}
 WIDTH = {"C": 72, "F": 2, "LO": 64, "HI": 16, "COORDINATES": True}  # LorentzNet
 EVEN = {"C": 64, "F": 2, "LO": 64, "HI": 0, "COORDINATES": True}
 PELICAN = {"C": 78, "LO": 64, "HI": 16}
@@ -63,22 +64,15 @@ def kernels() -> list[Kernel]:
     active = {"SLOPE": 0.01, "GRADIENT": True}
     low = dict.fromkeys(("u", "v"), "*bf16")
     nodes = PELICAN | sums | permutation.NODE_BLOCK | active
-    bells = LGN | FLOAT | lorentz.BLOCKS
-    forward, backward = (
-        (message.forward_kernel, message.BLOCKS),
-        (message.backward_kernel, message.BACKWARD_BLOCKS),
-    )
+    bells = LGN | {key: FLOAT[key] for key in ("ACC", "DOT", "PRECISION")} | lorentz.BLOCKS
     found = []
     for name, sizes, types, pointers in (
         ("72", WIDTH, FLOAT, {}),
         ("72 bf16", WIDTH, HALF, low),
+        ("72 float32", WIDTH, EXACT, {}),
         ("64", EVEN, FLOAT, {}),
     ):
-        one, two = sizes | types | forward[1], sizes | types | backward[1] | {"FEATURES": True}
-        found += [
-            Kernel(f"message {name}", forward[0], one, message.OPTIONS, pointers),
-            Kernel(f"message {name} backward", backward[0], two, message.BACKWARD_OPTIONS, pointers),
-        ]
+        found += message_kernels(name, sizes | types, pointers)
     return [
         Kernel(
             "gram matrix", gram.forward_kernel, momenta | {"FORM": 0, "MASSIVE": False}, gram.OPTIONS, double
@@ -101,6 +95,28 @@ def kernels() -> list[Kernel]:
         Kernel("bells backward", lorentz.bells_backward, bells, lorentz.OPTIONS),
         Kernel("sparse", lorentz.sparse_kernel, sums | lorentz.LANES, lorentz.OPTIONS, {"values": "*fp64"}),
     ]
+
+
+def message_kernels(name: str, constants: dict[str, Any], pointers: dict[str, str]) -> list[Kernel]:
+    """The forward kernel and the three of the backward pass."""
+    plain = {key: value for key, value in constants.items() if key != "COORDINATES"}
+    parts = (
+        ("", message.forward_kernel, constants | message.BLOCKS, message.OPTIONS),
+        (
+            " pairs",
+            message.pairs_kernel,
+            constants | message.PAIRS_BLOCKS | {"FEATURES": True},
+            message.PAIRS_OPTIONS,
+        ),
+        (" hidden", message.hidden_kernel, constants | message.HIDDEN_BLOCKS, message.HIDDEN_OPTIONS),
+        (
+            " coordinate",
+            message.coordinate_kernel,
+            plain | message.COORDINATE_BLOCKS,
+            message.COORDINATE_OPTIONS,
+        ),
+    )
+    return [Kernel(f"message {name}{part}", *rest, pointers) for part, *rest in parts]
 
 
 def resources(kernel: Kernel, capability: int) -> Resources:

@@ -176,14 +176,17 @@ def times(x, w, HI: tl.constexpr, ACC: tl.constexpr, DOT: tl.constexpr, PRECISIO
 def outer_sum(
     x, y, a, b, d, e, HI: tl.constexpr, ACC: tl.constexpr, DOT: tl.constexpr, PRECISION: tl.constexpr
 ):
-    """x^T y, summed over rows, added to four blocks."""
-    x0, x1 = tl.trans(x[0].to(DOT)), tl.trans(x[1].to(DOT))
+    """x^T y, summed over rows, added to four blocks; the block (hi, lo) is kept transposed.
+
+    As (lo, hi) it has the rows that tensor cores want.
+    """
+    x0, x1 = tl.trans(x[0].to(DOT)), x[1].to(DOT)
     y0, y1 = y[0].to(DOT), y[1].to(DOT)
     a = tl.dot(x0, y0, a, input_precision=PRECISION, out_dtype=ACC)
     if HI > 0:
         b = tl.dot(x0, y1, b, input_precision=PRECISION, out_dtype=ACC)
-        d = tl.dot(x1, y0, d, input_precision=PRECISION, out_dtype=ACC)
-        e = tl.dot(x1, y1, e, input_precision=PRECISION, out_dtype=ACC)
+        d = tl.dot(tl.trans(y0), x1, d, input_precision=PRECISION, out_dtype=ACC)
+        e = tl.dot(tl.trans(x1), y1, e, input_precision=PRECISION, out_dtype=ACC)
     return a, b, d, e
 
 
@@ -194,6 +197,25 @@ def row_products(x, vector, HI: tl.constexpr):
     if HI > 0:
         out += tl.sum(x[1] * vector[1][None, :], axis=1)
     return out
+
+
+@triton.jit
+def dot_products(x, y, HI: tl.constexpr):
+    """x . y, row by row."""
+    out = tl.sum(x[0] * y[0], axis=1)
+    if HI > 0:
+        out += tl.sum(x[1] * y[1], axis=1)
+    return out
+
+
+@triton.jit
+def spread_rows(x, BI: tl.constexpr, BJ: tl.constexpr, LO: tl.constexpr, HI: tl.constexpr):
+    """BI rows, each repeated BJ times."""
+    first = tl.broadcast_to(x[0][:, None, :], (BI, BJ, LO)).reshape(BI * BJ, LO)
+    second = first
+    if HI > 0:
+        second = tl.broadcast_to(x[1][:, None, :], (BI, BJ, HI)).reshape(BI * BJ, HI)
+    return first, second
 
 
 @triton.jit

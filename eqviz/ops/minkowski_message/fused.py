@@ -18,13 +18,20 @@ LARGEST_FEATURES = 8
 def fits(receiver: Tensor, features: Tensor) -> bool:
     """Whether the kernels take these inputs.
 
-    On a GPU they multiply on tensor cores: in 16 bits, or float32 as TF32, which PyTorch has to be allowed to
-    (``torch.set_float32_matmul_precision("high")``). For exact float32 a GPU has too few registers.
+    On a GPU they multiply on tensor cores: in 16 bits, in float32 as TF32 where PyTorch is allowed to
+    (``torch.set_float32_matmul_precision("high")``), or on Hopper and later as three TF32 products, which is
+    float32 to within a few last digits.
     """
     wide = receiver.shape[1] <= LARGEST_WIDTH and features.shape[1] <= LARGEST_FEATURES
-    half = receiver.dtype in (torch.float16, torch.bfloat16)
-    short = half or (receiver.dtype == torch.float32 and dot_precision() == "tf32")
-    return wide and (short or not receiver.is_cuda)
+    if not receiver.is_cuda or receiver.dtype in (torch.float16, torch.bfloat16):
+        return wide
+    return (
+        wide and receiver.dtype == torch.float32 and (dot_precision() == "tf32" or _hopper(receiver.device))
+    )
+
+
+def _hopper(device: torch.device) -> bool:
+    return torch.cuda.is_available() and torch.cuda.get_device_capability(device)[0] >= 9
 
 
 def message_fused(
@@ -91,7 +98,7 @@ def _backward(
     d_coordinates: Tensor,
     with_features: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    from eqviz.ops.minkowski_message.triton import BACKWARD_BLOCKS, BACKWARD_OPTIONS, backward_kernel
+    from eqviz.ops.minkowski_message import triton as kernels
 
     weights = (features, hidden, hidden_bias, gate, gate_bias, coordinate, coordinate_bias, coordinate_out)
     d_u, d_v, d_s, _ = _gradients(u, s, with_features, 0)
@@ -100,12 +107,22 @@ def _backward(
     n_weights = sum(w.numel() for w in weights if w is not None)
     d_weights = d_v.new_zeros(grid[0] * grid[1], n_weights)
     if len(jets):
-        backward_kernel[grid](
-            u.contiguous(), v.contiguous(), s, jets, *_pointers(weights), d_total.contiguous(),
-            d_coordinates.contiguous(), d_u, d_v, d_s, d_weights,
-            len(jets), *s.stride(), n_weights, s.shape[0],
-            FEATURES=with_features, **_constants(u, s, coordinate), **BACKWARD_BLOCKS, **BACKWARD_OPTIONS,
+        inputs = (u.contiguous(), v.contiguous(), s, jets, *_pointers(weights))
+        d_total, d_coordinates = d_total.contiguous(), d_coordinates.contiguous()
+        sizes, constants = (len(jets), *s.stride(), n_weights), _constants(u, s, coordinate)
+        kernels.pairs_kernel[grid](
+            *inputs, d_total, d_coordinates, d_u, d_v, d_s, d_weights, *sizes, s.shape[0],
+            FEATURES=with_features, **constants, **kernels.PAIRS_BLOCKS, **kernels.PAIRS_OPTIONS,
         )  # fmt: skip
+        kernels.hidden_kernel[grid](
+            *inputs, d_total, d_coordinates, d_weights, *sizes,
+            **constants, **kernels.HIDDEN_BLOCKS, **kernels.HIDDEN_OPTIONS,
+        )  # fmt: skip
+        if constants.pop("COORDINATES"):
+            kernels.coordinate_kernel[grid](
+                *inputs, d_coordinates, d_weights, *sizes,
+                **constants, **kernels.COORDINATE_BLOCKS, **kernels.COORDINATE_OPTIONS,
+            )  # fmt: skip
     return d_u.to(u.dtype), d_v.to(v.dtype), d_s.to(s.dtype), d_weights.sum(0)
 
 
@@ -162,4 +179,5 @@ def _constants(u: Tensor, s: Tensor, coordinate: Tensor | None) -> dict[str, Any
 
     low, high = channel_blocks(u.shape[1])
     sizes = {"C": u.shape[1], "F": s.shape[1], "LO": low, "HI": high, "COORDINATES": coordinate is not None}
-    return sizes | kernel_types(u)
+    types = kernel_types(u)
+    return sizes | types | {"HELD": types["PRECISION"] != "tf32x3" or u.dtype != torch.float32}
