@@ -22,6 +22,7 @@ from eqviz.study.planar import efficiency, is_part, turns
 from eqviz.study.summary import Configuration, boost_rows
 
 Array = NDArray[np.float64]
+MOST_LINES = 8  # in one ROC
 EFFICIENCIES = np.concatenate([np.linspace(0.01, 0.1, 19), np.linspace(0.11, 1.0, 90)])
 _SEEDS = "Lines are medians over seeds, bands the envelope over seeds. "
 
@@ -126,11 +127,13 @@ def _roc(tagged: Sequence[tuple[Configuration, Tag]]) -> str:
     two_class = [(c, tag) for c, tag in tagged if all(run.scores.logits.shape[1] == 2 for run in c.sound)]
     if not two_class:
         return ""
+    two_class, left_out = _best(two_class)
     curves = [roc_series(configuration.sound, tag) for configuration, tag in two_class]
     n_jets = len(two_class[0][0].sound[0].scores.labels)
     plain, inverted = [pair[0] for pair in curves], [pair[1] for pair in curves]
     return figure_html(
-        [inverse_roc(inverted, height=440), roc(plain, height=440)], _seeds(tagged) + captions.roc(n_jets)
+        [inverse_roc(inverted, height=440), roc(plain, height=440)],
+        _seeds(tagged) + captions.roc(n_jets) + left_out,
     )
 
 
@@ -163,17 +166,31 @@ def _size(tagged: Sequence[tuple[Configuration, Tag]]) -> str:
 
 
 def _learning(tagged: Sequence[tuple[Configuration, Tag]]) -> str:
+    learned = [(c, tag) for c, tag in tagged if any(run.history["epoch"] for run in c.sound)]
+    best, left_out = _best(learned)
     histories = [
         (tag, run.history)
-        for configuration, tag in tagged
+        for configuration, tag in best
         for run in configuration.sound
         if run.history["epoch"]
     ]
     if not histories:
         return ""
     data = tagged[0][0].sound[0].config["data"]
-    caption = captions.learning(data["n_train"], data["n_val"]) + " One line a seed."
+    caption = captions.learning(data["n_train"], data["n_val"]) + " One line a seed." + left_out
     return figure_html([learning_curves(histories, "loss"), learning_curves(histories, "auc")], caption)
+
+
+def _best(
+    tagged: Sequence[tuple[Configuration, Tag]],
+) -> tuple[Sequence[tuple[Configuration, Tag]], str]:
+    """The networks of largest AUC where there are too many lines to tell apart, and a sentence that says so."""
+    if len(tagged) <= MOST_LINES:
+        return tagged, ""
+    areas = {c.label: auc.value if (auc := c.metric("auc")) else 0.0 for c, _ in tagged}
+    least = sorted(areas.values())[-MOST_LINES]
+    chosen = [(c, tag) for c, tag in tagged if areas[c.label] >= least]
+    return chosen, f" Shown are the {len(chosen)} networks of largest AUC out of {len(tagged)}."
 
 
 def _seeds(tagged: Sequence[tuple[Configuration, Tag]]) -> str:

@@ -40,5 +40,5 @@ def test_sample_efficiency_is_logarithmic_in_the_jets() -> None:
 @pytest.mark.parametrize("make", [against_angle, sample_efficiency])
 def test_no_curves_and_unknown_quantities(make) -> None:
     assert hv.render(make([]), backend="bokeh") is not None
-    with pytest.raises(UnknownNameError, match="auc, accuracy"):
+    with pytest.raises(UnknownNameError, match="accuracy, auc"):
         make(curves([1, 2]), "speed")
