@@ -127,9 +127,9 @@ def _roc(tagged: Sequence[tuple[Configuration, Tag]]) -> str:
     two_class = [(c, tag) for c, tag in tagged if all(run.scores.logits.shape[1] == 2 for run in c.sound)]
     if not two_class:
         return ""
-    two_class, left_out = _best(two_class)
-    curves = [roc_series(configuration.sound, tag) for configuration, tag in two_class]
-    n_jets = len(two_class[0][0].sound[0].scores.labels)
+    best, left_out = _best(two_class)
+    curves = [roc_series(configuration.sound, tag) for configuration, tag in best]
+    n_jets = len(best[0][0].sound[0].scores.labels)
     plain, inverted = [pair[0] for pair in curves], [pair[1] for pair in curves]
     return figure_html(
         [inverse_roc(inverted, height=440), roc(plain, height=440)],
@@ -184,7 +184,7 @@ def _learning(tagged: Sequence[tuple[Configuration, Tag]]) -> str:
 def _best(
     tagged: Sequence[tuple[Configuration, Tag]],
 ) -> tuple[Sequence[tuple[Configuration, Tag]], str]:
-    """The networks of largest AUC where there are too many lines to tell apart, and a sentence that says so."""
+    """The networks of largest AUC where there are too many lines to tell apart, and a word on that."""
     if len(tagged) <= MOST_LINES:
         return tagged, ""
     areas = {c.label: auc.value if (auc := c.metric("auc")) else 0.0 for c, _ in tagged}
