@@ -25,7 +25,7 @@ class Controls(pn.viewable.Viewer):
         self.session = session
         small: dict[str, Any] = {"size": "small", "margin": (8, 8)}
         self.run = pmui.Select(label="run", width=190, **small)
-        self.layer = pmui.Select(label="layer", width=400, **small)
+        self.layer = pmui.Select(label="layer", width=330, **small)
         self.channel, self.source = (_slider() for _ in range(2))
         whole = {"& .MuiToggleButton-root": {"whiteSpace": "nowrap", "px": 1.2}}
         self.weights = pmui.RadioButtonGroup(
@@ -61,13 +61,13 @@ class Controls(pn.viewable.Viewer):
             if look is None:
                 return
             _set(self.layer, options={entry.title: entry.key for entry in layers}, value=look.layer.key)
-            for widget, names, at in (
-                (self.channel, look.layer.channels, look.channel),
-                (self.source, look.layer.sources, look.source),
+            for widget, word, names, at in (
+                (self.channel, "", look.layer.channels, look.channel),
+                (self.source, "from ", look.layer.sources, look.source),
             ):
                 several = len(names) > 1
                 top = len(names) if several else 2
-                _set(widget, end=top, value=at + 1, label=names[at], visible=several)
+                _set(widget, end=top, value=at + 1, label=f"{word}{names[at]}", visible=several)
             _set(self.weights, value=look.state, disabled=start is not None)
         finally:
             self._quiet = False
@@ -86,7 +86,7 @@ class Controls(pn.viewable.Viewer):
 
 
 def _slider() -> Any:
-    slider = pmui.IntSlider(start=1, end=2, value=1, width=200, margin=(4, 14))
+    slider = pmui.IntSlider(start=1, end=2, value=1, width=165, show_value=False, margin=(4, 14))
     slider._priority_changes = ["value"]  # type: ignore[misc]  # Latest gathers changes, without waiting
     return slider
 

@@ -55,9 +55,8 @@ class Look:
 
     @property
     def symmetry(self) -> str:
-        """The group that gives the colour: the run's, or the one that a relaxed network departs from."""
-        group = str(self.run.symmetry)
-        return self.group or group if group in ("", "none") else group
+        """The group that gives the colour: that of the layer's fields where it has any, or the run's."""
+        return self.group or self.run.symmetry
 
     @property
     def group(self) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -16,9 +18,10 @@ from eqviz.dash.filterlook import Look, Picture
 from eqviz.evaluation.learned.base import singular_values
 from eqviz.evaluation.learned.pelican import Formula, read_formula
 from eqviz.evaluation.run import Run
-from eqviz.plots.filters import frequency_colours, radial_profiles
+from eqviz.plots.filters import frequency_colours, kernel_map, mosaic, radial_profiles, symmetric
 from eqviz.plots.formula import nanopelican_html
-from eqviz.plots.weights import paired_bars
+from eqviz.plots.learned import plane_map
+from eqviz.plots.weights import paired_bars, weight_table
 
 FAMILIES: dict[str, Callable[[Look], list[Picture]]] = {
     "kernels": filterplanar.kernels,
@@ -44,7 +47,31 @@ def pictures(look: Look) -> list[Picture]:
         EqvizError: the jets that a picture needs are not here, or there are no weights before training.
     """
     family = FAMILIES.get(look.layer.family)
-    return family(look) if family else []
+    found = family(look) if family else []
+    kinds = [picture.stem.removesuffix(f"-{data.BEFORE}").removesuffix(f"-{data.AFTER}") for picture in found]
+    order = sorted(range(len(found)), key=lambda i: (kinds.index(kinds[i]), i))
+    # what belongs together stands side by side
+    return _on_one_scale([(kinds[i], found[i]) for i in order]) if look.state == data.BOTH else found
+
+
+def _on_one_scale(found: list[tuple[str, Picture]]) -> list[Picture]:
+    """The same pictures; colours of both states of a map mean the same."""
+    out = []
+    for kind, picture in found:
+        draw = picture.draw
+        maps = [other.draw for name, other in found if name == kind and isinstance(other.draw, partial)]
+        if isinstance(draw, partial) and draw.func in (mosaic, kernel_map, weight_table, plane_map) and maps:
+            ends = [one.keywords.get("limits") or _limits(one) for one in maps]
+            limits = min(low for low, _ in ends), max(high for _, high in ends)
+            picture = replace(picture, draw=partial(draw, limits=limits))
+        out.append(picture)
+    return out
+
+
+def _limits(draw: partial[Any]) -> tuple[float, float]:
+    """The limits that a map would have by itself."""
+    low, high = symmetric(draw.args[0])
+    return (0.0, high) if draw.func is plane_map else (low, high)
 
 
 def formula(look: Look) -> tuple[str, str, str]:

@@ -13,14 +13,12 @@ from eqviz.evaluation.learned.base import Array
 from eqviz.evaluation.learned.planar import (
     Copies,
     Filters,
-    coefficient_names,
     copies,
     departures,
-    harmonics,
-    read_block,
     read_filters,
     symmetric_part,
 )
+from eqviz.evaluation.learned.waves import coefficient_names, harmonics, read_block
 from eqviz.layers.relaxed import RelaxedConv
 from eqviz.plots import filters as plots
 from eqviz.plots.weights import weight_table
@@ -100,9 +98,8 @@ def _departure(look: Look, state: str, found: Copies, across: int) -> Picture:
     left: Filters = look.read(state, symmetric_part)
     gone = found.kernels - copies(left, look.channel, look.source).kernels
     size = float(np.linalg.norm(gone)) / max(float(np.linalg.norm(found.kernels)), 1e-300)
-    text = f"The copies less what equal weights for all elements would make of them, {size:.1%} of the whole"
-    limits = plots.symmetric(found.kernels)  # on the scale of the filters themselves
-    draw = partial(plots.mosaic, gone, found.names, columns=across, limits=limits, dark=look.dark)
+    text = f"The copies less what equal weights for all elements make of them: {size:.1%} of the filters"
+    draw = tiles(look, gone, found.names, None, across)
     return look.picture("Departure from the symmetry", "departure", state, text, draw)
 
 
@@ -137,7 +134,7 @@ def steerable(look: Look) -> list[Picture]:
 
 def _profiles(look: Look, state: str, kernels: Array, names: Sequence[str]) -> Picture:
     best = int((kernels**2).sum((1, 2)).argmax())
-    found, r = harmonics(kernels[best]), np.linspace(0, kernels.shape[-1] / 2 + 0.5, 120)
+    found, r = harmonics(kernels[best]), radii(kernels.shape[-1])
     count = found.share.shape[-1]
     colours, curves = plots.frequency_colours(count, look.symmetry, look.dark), []
     size = max(float(np.abs(found.cos).max()), float(np.abs(found.sin).max()))
@@ -146,9 +143,17 @@ def _profiles(look: Look, state: str, kernels: Array, names: Sequence[str]) -> P
         for word, values, dash in zip(("cos", "sin"), found.profile(k, r), ("solid", "dotdash")):
             if np.abs(values).max() > 1e-6 * size:
                 curves.append((f"{word} {wave}" if k else "no angle", values, colours[k], dash))
-    text = f"Of the strongest kernel, {names[best]}, the sum of these radial functions times their waves"
+    text = (
+        f"Of the strongest kernel, {names[best]}, the sum of these radial functions times their waves; the "
+        "pixel in the centre has a value of its own"
+    )
     draw = partial(plots.radial_profiles, r, curves, dark=look.dark)
     return look.picture("Radial profile × harmonic", "profile", state, text, draw)
+
+
+def radii(size: int) -> Array:
+    """Distances from the centre in pixels, without the centre: its ring is one pixel and no wider."""
+    return np.linspace(0.05, size / 2 + 0.5, 120)
 
 
 def _rings(look: Look, state: str, kernels: Array) -> Picture:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,7 @@ from eqviz.plots.style import GROUP_COLOURS, MUTED, group_colour, mix
 from eqviz.plots.weights import weight_table
 
 DIFFERENCE, PRODUCT = "(pᵢ − pⱼ)²", "pᵢ·pⱼ"
-_HALF_WIDTH, _PIXELS = 0.8, 49
+_PIXELS = 49
 _MAPS = 25
 
 
@@ -34,27 +35,32 @@ def bells(look: Look) -> list[Picture]:
     curves: list[tuple[str, Array, dict[str, Any]]] = []
     for state, radial in found.items():
         for c, values in enumerate(radial(x)[look.source]):
-            label = look.layer.channels[c] + (f", {data.STATES[state]}" if look.state == data.BOTH else "")
+            label = look.layer.channels[c]
+            if look.state == data.BOTH and state == data.BEFORE:
+                label = f"{label}, {data.STATES[state]}" if c == look.channel else ""
             curves.append((label, values, _line(look, c, len(radial.weights[0]), state)))
     more: dict[str, Any] = {"xlabel": f"|{DIFFERENCE}|", "ylabel": "f", "real": size, "dark": look.dark}
     shaded = f"below: the pairs of {pairs.n_jets} real jets, shaded where 95 % of them are"
-    text = f"The {look.names[1]} in the sum over neighbours against the invariant of the pair; {shaded}."
+    text = f"Weight f of the neighbours in {look.names[1]} against the invariant of the pair; {shaded}."
     draw = partial(plots.function_of_invariant, x, curves, **more)
     pictures = [Picture("Radial functions", "radial", text, draw)]
     for state, radial in found.items():
         terms = radial.terms(look.source, look.channel, x)
         colours = frequency_colours(len(terms), look.symmetry, look.dark)
-        widths = [f"{1 / np.sqrt(d):.2g} GeV" for d in radial.decay]
+        widths = 1 / np.sqrt(radial.decay)
+        colours = [colours[i] for i in np.argsort(np.argsort(widths))]
         made = [
-            (width, term, {"color": colour, "line_width": 1.4})
+            (f"{width:.3g} GeV", term, {"color": colour, "line_width": 1.4})
             for width, term, colour in zip(widths, terms, colours)
         ]
         constant = radial.weights[look.source, look.channel, -1]
         text = (
-            f"The bells w / (1 + c²|x|) that add up to {look.names[0]}, named by their widths 1/c, with the "
-            f"constant {constant:.3g}"
+            f"The bells w / (1 + c²|x|) that add up to {look.names[0]} with the constant {constant:.3g}; "
+            f"widths 1/c from {widths.min():.2g} (light) to {widths.max():.3g} GeV (deep)"
         )
-        draw = partial(plots.function_of_invariant, x, made, **{**more, "ylabel": "w / (1 + c²|x|)"})
+        draw = partial(
+            plots.function_of_invariant, x, made, **{**more, "ylabel": "w / (1 + c²|x|)"}, show_legend=False
+        )
         pictures.append(look.picture("The bells it is made of", "bells", state, text, draw))
     return pictures
 
@@ -94,7 +100,8 @@ def gate(look: Look) -> list[Picture]:
         }
         kind = look.names[1]
         where = f"lines hold 50, 90 and 99 % of {real.sum():,} real pairs of {seen.n_jets} jets"
-        text = f"The gate φ_m of {kind} with the mean features of such pairs, against the invariants; {where}"
+        text = f"The gate φ_m of {kind} for the mean features of such pairs; {where}"
+        text += "" if look.source else "; light-like particles have (pᵢ − pⱼ)² = −2 pᵢ·pⱼ at first"
         draw = partial(
             plots.map_of_invariants, x, y, gates.reshape(shape), label="gate", limits=(0.0, 1.0), **more
         )
@@ -137,10 +144,10 @@ def mixing(look: Look) -> list[Picture]:
     letters = "r, c: means over row and column; t: over the diagonal; s: over everything; δ: on the diagonal"
     values = {state: mixed.norms()[:, look.channel] for state, mixed in found.items()}
     text = f"Length of the weights of each aggregation in {look.names[0]}; {letters}."
-    pictures = [Picture("Aggregations of this channel", "aggregations",
-                        text, look.bars(one.names, values, "length of the weights", ""))]  # fmt: skip
+    draw: Any = look.bars(indexed(one.names), values, "length of the weights", "")
+    pictures = [Picture("Aggregations of this channel", "aggregations", text, draw)]
     for state, mixed in found.items():
-        rows, (_, come, _) = mixed.names, mixed.weights.shape
+        rows, (_, come, _) = indexed(mixed.names), mixed.weights.shape
         if come > 1:
             text = f"Weights of the {len(rows)} aggregations of {come} input channels in {look.names[0]}"
             draw = partial(
@@ -158,9 +165,17 @@ def mixing(look: Look) -> list[Picture]:
     if np.any([mixed.powers for mixed in found.values()]):
         means = {state: mixed.powers.mean(1) for state, mixed in found.items()}
         text = "Power α of (N / 49)^α on each aggregation of N particles, mean over input channels."
-        bars = look.bars(one.names, means, "mean power of N", "")
+        bars = look.bars(indexed(one.names), means, "mean power of N", "")
         pictures.append(Picture("Dependence on multiplicity", "powers", text, bars))
     return pictures
+
+
+def indexed(names: Sequence[str]) -> list[str]:
+    """Names with real indices: ``x_ij`` as xᵢⱼ."""
+    small = str.maketrans("ij", "ᵢⱼ")
+    return [
+        " ".join(a + b.translate(small) for a, _, b in (w.partition("_") for w in n.split())) for n in names
+    ]
 
 
 def encoding(look: Look) -> list[Picture]:
@@ -184,8 +199,8 @@ def encoding(look: Look) -> list[Picture]:
         name = "1 − cos of the angle in the rest frame" if safe else PRODUCT
         w, b, a = (float(v[look.channel]) for v in (found.weight, found.bias, found.exponent))
         text = (
-            f"{look.names[0].capitalize()}, sign(y) ((1 + |y|)^a − 1) / a of y = {w:.3g} d + {b:.3g} with "
-            f"a = {a:.3g}, in bold among {len(curves)} of {len(values)}"
+            f"{look.names[0].capitalize()}, sign(y) ((1 + |y|)^a − 1) / a with a = {a:.3g} of "
+            f"y = {w:.3g} d {'−' if b < 0 else '+'} {abs(b):.3g}, bold among {len(curves)} of {len(values)}"
         )
         text += "" if safe else f"; below: the pairs of {pairs.n_jets} real jets"
         draw = partial(
@@ -203,12 +218,14 @@ def phi(look: Look) -> list[Picture]:
     for state in look.states:
         model: Any = data.network(look.run, state)
         inputs, answers = real_particles(model, batch)
-        share = typical_share(inputs[:, 0])
-        maps = plane_maps(model, share)
+        share, reach = typical_share(inputs[:, 0]), typical_reach(inputs)
+        maps = plane_maps(model, share, reach)
         jets = f"pT fraction {share:.2g} (half of the pT of {len(batch)} jets is in harder particles)"
-        text = f"Φ of {look.names[0]} for a particle of {jets}; the circle is R = 0.8"
-        draw = partial(plots.plane_map, maps[look.channel], _HALF_WIDTH, label="Φ", symmetry=look.symmetry,
-                       dark=look.dark)  # fmt: skip
+        text = f"Φ of {look.names[0]} for a particle of {jets}; 95 % of the pT is inside"
+        draw = partial(
+            plots.plane_map, maps[look.channel], reach, label="Φ", radius=None, symmetry=look.symmetry,
+            dark=look.dark,
+        )  # fmt: skip
         pictures.append(look.picture("Filter over the plane", "phi", state, text, draw))
         strength = (answers * inputs[:, :1]).mean(0)
         busy = np.argsort(-strength, kind="stable")[:_MAPS]
@@ -218,14 +235,14 @@ def phi(look: Look) -> list[Picture]:
             mosaic, np.swapaxes(shown, 1, 2), [str(i + 1) for i in busy], columns=5, chosen=chosen,
             limits=(0.0, 1.0), colours=look.ramp(), label="Φ / its largest value", dark=look.dark,
         )  # fmt: skip
-        text = f"The {len(busy)} filters that real particles excite most, each over |η|, |φ| < {_HALF_WIDTH}"
+        text = f"The {len(busy)} filters that real particles excite most, each over |Δη|, |Δφ| < {reach:.2g}"
         pictures.append(look.picture("The busiest filters", "busiest", state, text, draw))
-        pictures.append(_distances(look, state, model))
+        pictures.append(_distances(look, state, model, reach))
     return pictures
 
 
-def _distances(look: Look, state: str, model: Any) -> Picture:
-    shares, distance = np.array([0.01, 0.05, 0.2, 0.5]), np.linspace(0, _HALF_WIDTH, 60)
+def _distances(look: Look, state: str, model: Any, reach: float) -> Picture:
+    shares, distance = np.array([0.01, 0.05, 0.2, 0.5]), np.linspace(0, reach, 60)
     values = phi_against_share(model, shares, distance)[look.channel]
     colours = frequency_colours(len(shares), look.symmetry, look.dark)
     curves = [
@@ -245,7 +262,15 @@ def typical_share(share: Array) -> float:
     return float(order[np.searchsorted(np.cumsum(order), order.sum() / 2)])
 
 
-def plane_maps(model: Any, share: float) -> Array:
+def typical_reach(inputs: Array) -> float:
+    """Half the side of the square around the axis that holds 95 % of the pT, a multiple of 0.05."""
+    distance = np.abs(inputs[:, 1:3]).max(1)
+    order = np.argsort(distance, kind="stable")
+    held = np.cumsum(inputs[order, 0])
+    return max(0.05, float(np.ceil(distance[order[np.searchsorted(held, 0.95 * held[-1])]] / 0.05) * 0.05))
+
+
+def plane_maps(model: Any, share: float, reach: float) -> Array:
     """All filters over the plane, (latent, eta, phi)."""
-    places = (np.arange(_PIXELS) + 0.5) / _PIXELS * 2 * _HALF_WIDTH - _HALF_WIDTH
+    places = (np.arange(_PIXELS) + 0.5) / _PIXELS * 2 * reach - reach
     return phi_maps(model, places, places, share)

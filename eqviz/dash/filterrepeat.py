@@ -19,7 +19,8 @@ model = $network
 """
 _BODIES: dict[str, str] = {
     "kernels": """\
-from eqviz.evaluation.learned.planar import harmonics, read_filters
+from eqviz.evaluation.learned.planar import read_filters
+from eqviz.evaluation.learned.waves import harmonics
 from eqviz.plots.filters import kernel_map, mosaic
 
 filters = read_filters(find_layer(model, $key).module)
@@ -29,7 +30,8 @@ if kernel.shape[-1] % 2:
     print(harmonics(kernel).share)
 """,
     "group": """\
-from eqviz.evaluation.learned.planar import copies, harmonics, read_filters
+from eqviz.evaluation.learned.planar import copies, read_filters
+from eqviz.evaluation.learned.waves import harmonics
 from eqviz.plots.filters import mosaic
 
 found = copies(read_filters(find_layer(model, $key).module), $channel, $source)
@@ -37,7 +39,8 @@ figures = [mosaic(found.kernels, found.names, columns=found.columns), mosaic(fou
 print(harmonics(found.base).share)
 """,
     "steerable": """\
-from eqviz.evaluation.learned.planar import harmonics, read_filters
+from eqviz.evaluation.learned.planar import read_filters
+from eqviz.evaluation.learned.waves import harmonics
 from eqviz.plots.filters import mosaic
 
 block = read_filters(find_layer(model, $key).module).block($channel, $source)

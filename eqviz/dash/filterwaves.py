@@ -10,12 +10,12 @@ import numpy as np
 from eqviz.dash import filterdata as data
 from eqviz.dash import library
 from eqviz.dash.filterlook import Look, Picture, some
-from eqviz.dash.filterplanar import framed
+from eqviz.dash.filterplanar import framed, radii
 from eqviz.evaluation.learned.harmonic import ComplexFilter, read_complex_filter
 from eqviz.evaluation.learned.spherical import Degrees, read_degrees
 from eqviz.evaluation.learned.vit import Attention, read_attention
 from eqviz.plots import filters as plots
-from eqviz.plots.learned import attention_map
+from eqviz.plots.learned import EVEN, about_one, attention_map
 from eqviz.plots.style import group_colour
 from eqviz.plots.weights import weight_table
 
@@ -33,13 +33,17 @@ def harmonic(look: Look) -> list[Picture]:
         )  # fmt: skip
         text = f"|W| of {name}, an angular wave of frequency {k}; φ to the right, η upwards, in pixels"
         pictures.append(look.picture("Amplitude", "amplitude", state, text, amplitude))
-        text = f"arg W: it turns {k} times around the centre from the learned β = {found.phase:.2f} rad"
+        text = (
+            f"arg W: it turns {k} times around the centre from the learned β = {found.phase:.2f} rad".replace(
+                "-", "−"
+            )
+        )
         phase = partial(plots.phase_map, found.angle, dark=look.dark)
         pictures.append(look.picture("Phase", "phase", state, text, phase))
-        r = np.linspace(0, found.real.shape[0] / 2 + 0.5, 120)
+        r = radii(len(found.real))
         curve = (f"R(r), k = {k}", found.profile(r), group_colour(look.symmetry, look.dark), "solid")
         text = "R(r) of the filter R(r) exp(i (k φ + β)), a sum over rings of pixels"
-        text += "; the pixel in the centre is 0, a wave has no phase there" if k else ""
+        text += f"; the pixel in the centre {'is 0, a wave has no phase there' if k else 'has its own value'}"
         profile = partial(plots.radial_profiles, r, [curve], dark=look.dark)
         pictures.append(look.picture("Radial profile", "profile", state, text, profile))
     return pictures + [_all_outputs(look, state) for state in look.states]
@@ -63,18 +67,18 @@ def attention(look: Look) -> list[Picture]:
         model: Any = data.network(look.run, state)
         found: Attention = read_attention(model, batch, block)
         reach = model.config.half_width * found.side * found.patch_size / model.config.n_pixels
-        text = f"Attention of {look.names[0]} from {looks} on test jet {look.jet}; dots are pixels"
+        text = f"Attention of {look.names[0]} from {looks} on test jet {look.jet}; dots are pixels; 1 is even"
         draw = partial(
             attention_map, found.map(look.channel, query), found.image.sum(0), half_width=reach, query=query,
             dark=look.dark,
         )  # fmt: skip
         pictures.append(look.picture("Attention on the image", "attention", state, text, draw))
-        maps = np.stack([found.map(i, query).T for i in range(len(found.weights))])
+        maps = np.stack([found.map(i, query).T for i in range(len(found.weights))]) * found.side**2
         draw = partial(
             plots.mosaic, maps, [f"head {i + 1}" for i in range(len(maps))], chosen=look.channel,
-            limits=(0.0, float(maps.max())), colours=look.ramp(), label="attention", dark=look.dark,
+            limits=about_one(maps), label=EVEN, dark=look.dark,
         )  # fmt: skip
-        text = f"All heads from {looks}, η to the right, φ upwards, in patches; each adds up to 1"
+        text = f"All heads from {looks}, η to the right, φ upwards; blue is more than an even share"
         pictures.append(look.picture("All heads", "heads", state, text, draw))
     return pictures
 
@@ -83,7 +87,12 @@ def degrees(look: Look) -> list[Picture]:
     """Clebsch-Gordan layers on the sphere: sizes of the weights by degree and by product."""
     found: dict[str, Degrees] = {state: look.read(state, read_degrees) for state in look.states}
     values = {state: one.per_degree for state, one in found.items()}
-    draw = look.bars(look.layer.channels, values, "size of the weights", "degree of the output")
+    draw = look.bars(
+        [name.removeprefix("l = ") for name in look.layer.channels],
+        values,
+        "size of the weights",
+        "degree l of the output",
+    )
     text = "Root mean square of the weights that are mixed into each degree l of the output."
     pictures = [Picture("Weights by degree", "degrees", text, draw)]
     for state, one in found.items():

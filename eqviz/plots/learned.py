@@ -18,9 +18,11 @@ from scipy.ndimage import gaussian_filter
 from eqviz.errors import DataError
 from eqviz.plots.filters import colour_bar, sequential
 from eqviz.plots.jets import D_ETA, D_PHI
+from eqviz.plots.representations import diverging
 from eqviz.plots.style import INK, MUTED, PAPER, group_colour, mix, options, overlay, square
 
 Array = NDArray[np.float64]
+EVEN = "attention × patches"
 LINEAR = 1e-2  # GeV^2: below this the axes of invariants are linear
 _POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -41,7 +43,7 @@ def symlog_ticks(low: float, high: float, linear: float = LINEAR) -> list[tuple[
     """Ticks 0 and powers of ten between two positions, every second or third where there are many."""
     decades = np.arange(np.ceil(np.log10(linear)) + 1, 12).astype(int)
     inside = [d for d in decades if symlog(10.0**d, linear) <= max(abs(low), abs(high))]
-    step = 1 + len(inside) // 4 if low * high >= 0 else 1 + len(inside) // 3
+    step = 1 + len(inside) // (7 if low * high >= 0 else 4)
     ticks = [(0.0, "0")]
     for decade in inside[step - 1 :: step]:
         place, power = float(symlog(10.0**decade, linear)), f"10{str(decade).translate(_POWERS)}"
@@ -213,26 +215,30 @@ def attention_map(
     *,
     half_width: float,
     query: int | None = None,
+    limits: tuple[float, float] | None = None,
     title: str = "",
     dark: bool = False,
     side: int = 330,
     **more: Any,
 ) -> hv.Overlay:
-    """Attention (side, side) of one head over the patches of an image; dots are the image's pixels.
+    """Attention (side, side) of one head over the patches of an image, times their number: 1 is even.
+
+    Dots are the image's pixels.
 
     Args:
         weights: rows along eta, columns along phi; they add up to 1.
         image: (N, N) with the same borders; the area of a dot is proportional to its pixel.
         half_width: of the image in eta and phi.
         query: the patch that looks, framed; None for the mean over all.
+        limits: of the colour scale, by default symmetric about 1.
     """
     found, pixels = np.asarray(weights, dtype=np.float64), np.asarray(image, dtype=np.float64)
     n, step = len(found), 2 * half_width / len(found)
     centres = (np.arange(n) + 0.5) * step - half_width
-    shade = hv.Image((centres, centres, found.T), [D_ETA, D_PHI], hv.Dimension("attention"))
-    colours = sequential(group_colour("SO(2)", dark), dark)[:48]
-    top = float(found.max()) or 1.0
-    elements: list[hv.Element] = [shade.opts(cmap=colours, clim=(0, top), **colour_bar(dark))]
+    relative = found.T * found.size
+    shade = hv.Image((centres, centres, relative), [D_ETA, D_PHI], hv.Dimension("attention", label=EVEN))
+    look = {"cmap": diverging(dark), "clim": limits or about_one(relative)}
+    elements: list[hv.Element] = [shade.opts(**look, **colour_bar(dark))]
     rows, columns = np.nonzero(pixels > 0)
     if len(rows):
         width = 2 * half_width / len(pixels)
@@ -243,10 +249,16 @@ def attention_map(
     if query is not None:
         x, y = (c * step - half_width for c in divmod(query, n))
         box = hv.Rectangles([(x, y, x + step, y + step)])
-        elements.append(box.opts(fill_color=None, line_color=group_colour("D_n", dark), line_width=3))
+        elements.append(box.opts(fill_color=None, line_color=INK[dark], line_width=3))
     shared = options(title, D_ETA.label, D_PHI.label, dark=dark, show_grid=False, show_legend=False)
     reach = {"xlim": (-half_width, half_width), "ylim": (-half_width, half_width)}
     return overlay(elements, **{**square(shared, side), **reach, **more})
+
+
+def about_one(values: ArrayLike) -> tuple[float, float]:
+    """Limits of a colour scale that are symmetric about 1 and hold all values."""
+    away = float(np.abs(np.asarray(values, dtype=np.float64) - 1).max(initial=0.01))
+    return 1 - away, 1 + away
 
 
 def _density(t: Array, start: float, stop: float, bottom: float, tall: float, dark: bool) -> list[hv.Element]:

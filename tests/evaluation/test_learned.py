@@ -22,15 +22,13 @@ from eqviz.evaluation.learned.pfn import phi_maps, real_particles
 from eqviz.evaluation.learned.planar import (
     copies,
     departures,
-    harmonics,
     read_filters,
     symmetric_part,
 )
-from eqviz.evaluation.learned.planar import (
-    read_block as coefficients_of,
-)
 from eqviz.evaluation.learned.spherical import coupled, read_degrees
 from eqviz.evaluation.learned.vit import read_attention
+from eqviz.evaluation.learned.waves import harmonics
+from eqviz.evaluation.learned.waves import read_block as coefficients_of
 from eqviz.groups.planar import rotation
 from eqviz.layers.events import BEAMS
 from eqviz.layers.fields import planar_group
@@ -196,8 +194,8 @@ def test_profiles_times_harmonics_are_the_kernel(name: str, options: dict[str, A
 def test_an_irrep_kernel_has_the_frequencies_that_the_symmetry_allows() -> None:
     model = network("steerable_cnn", fields="irreps", group="O(2)").double()
     filters = read_filters(learned_layers(model)[1].module)
-    vectors = [i for i, field in enumerate(filters.outputs) if field.name.startswith("vector k = 2")]
-    source = next(i for i, field in enumerate(filters.inputs) if field.name.startswith("vector k = 1"))
+    vectors = [i for i, field in enumerate(filters.outputs) if field.name.endswith("of k = 2")]
+    source = next(i for i, field in enumerate(filters.inputs) if field.name.endswith("of k = 1"))
     share = harmonics(filters.block(vectors[0], source)).share
     assert share.shape == (2, 2, 3)
     assert share[..., [0, 2]].max() < 1e-20  # |2 - 1| = 1; 2 + 1 = 3 does not fit on 3 x 3 pixels

@@ -111,7 +111,9 @@ def moved(model: nn.Module, initial: nn.Module) -> list[Moved]:
     for name, value in model.named_parameters():
         if name not in before or before[name].shape != value.shape:
             continue
-        owner = name.rpartition(".")[0] or name
+        owner = name.rpartition(".")[0]
+        parts = any(True for _ in model.get_submodule(owner).children())
+        owner = name if parts or not owner else owner  # a network's own parameters by their names
         row = change.setdefault(owner, [0.0, 0.0, 0.0])
         row[0] += float((value.detach().double() - before[name]).square().sum())
         row[1] += float(before[name].square().sum())

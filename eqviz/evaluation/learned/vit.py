@@ -56,7 +56,5 @@ def _transformer(path: str, module: Any) -> list[LearnedLayer]:
     queries = ("all patches, on average", *numbered("patch", module.side**2))
     for index, block in enumerate(module.blocks):
         key, heads = f"{path}.blocks.{index}", numbered("head", block.n_heads)
-        found.append(
-            LearnedLayer(key, f"attention of block {index + 1}", "attention", heads, queries, block)
-        )
+        found.append(LearnedLayer(key, f"attention of block {index + 1}", "attention", heads, queries, block))
     return found
