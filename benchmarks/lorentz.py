@@ -74,14 +74,14 @@ def lgn_rows(jets: JetBatch, source: str, settings: Settings) -> list[Row]:
     lgn.verify(jets)
     ours, plain = lgn.networks(settings.device)
     out = []
-    for size in lgn.BATCHES:
+    for size in lgn.KNOWN:
         batch = jets.select(range(size)).to(settings.device)
         setting = f"batch {size}, {source}, float32"
         calls = {lgn.PLAIN: (plain, (batch,)), OURS: (ours, (batch,))}
         for row in compared(calls, batch, setting, settings):
             known = lgn.KNOWN[size]["backward" in row.quantity]
-            if row.implementation == lgn.PLAIN and abs(row.value / known - 1) > 0.2:
-                continue  # too unlike the published code to stand in for it
+            if row.implementation == lgn.PLAIN and row.value > 1.2 * known:
+                continue  # slower than the published code: that would flatter ours
             out.append(row)
     return out + (lgn.memory(source) if settings.device == "cpu" else [])
 

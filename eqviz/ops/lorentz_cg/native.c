@@ -52,40 +52,47 @@ static void product(int64_t rows, int64_t depth, int64_t width, const REAL *a, i
     if (l < width) strip(1, rows, depth, a, am, ak, b + l, ldb, c + l, ldc, add);
 }
 
-/* out_ij += sum_tl a_til b_tjl over `times` blocks of (m, width) and (n, width). */
+/* out_ij += sum_tl a_til b_tjl over `times` blocks of (m, width) and (n, width); `out` holds vectors, whose lanes
+   `collect` adds up at the very end: a sum over lanes costs as much as a row. */
 INLINE void dots_tile(const int rows, const int columns, int64_t times, const REAL *a, int64_t m, const REAL *b,
-                      int64_t n, int64_t width, double *out, int64_t oi, int64_t oj) {
+                      int64_t n, int64_t width, REAL *out, int64_t oi, int64_t oj) {
     vec sum[4][4] = {{{0}}};
-    for (int64_t t = 0; t < times; t++) {
-        const REAL *left = a + t * m * width, *right = b + t * n * width;
+    for (int64_t t = 0; t < times; t++, a += m * width, b += n * width) {
         for (int64_t l = 0; l < width; l += LANES) {
-            vec r[4];
-            UNROLLED for (int j = 0; j < columns; j++) r[j] = load(right + j * width + l);
+            vec right[4];
+            UNROLLED for (int j = 0; j < columns; j++) right[j] = load(b + j * width + l);
             UNROLLED for (int i = 0; i < rows; i++) {
-                vec x = load(left + i * width + l);
-                UNROLLED for (int j = 0; j < columns; j++) sum[i][j] += x * r[j];
+                vec left = load(a + i * width + l);
+                UNROLLED for (int j = 0; j < columns; j++) sum[i][j] += left * right[j];
             }
         }
     }
-    for (int i = 0; i < rows; i++)
-        for (int j = 0; j < columns; j++) out[i * oi + j * oj] += total(sum[i][j]);
+    UNROLLED for (int i = 0; i < rows; i++) {
+        UNROLLED for (int j = 0; j < columns; j++) {
+            REAL *to = out + (i * oi + j * oj) * LANES;
+            store(to, load(to) + sum[i][j]);
+        }
+    }
 }
 
-static void dots(int64_t times, const REAL *a, int64_t m, const REAL *b, int64_t n, int64_t width, double *out,
+INLINE void dots_strip(const int rows, int64_t times, const REAL *a, int64_t m, const REAL *b, int64_t n,
+                       int64_t width, REAL *out, int64_t oi, int64_t oj) {
+    int64_t j = 0, step = oj * LANES;
+    for (; j + 4 <= n; j += 4) dots_tile(rows, 4, times, a, m, b + j * width, n, width, out + j * step, oi, oj);
+    if (j + 2 <= n) dots_tile(rows, 2, times, a, m, b + j * width, n, width, out + j * step, oi, oj), j += 2;
+    if (j < n) dots_tile(rows, 1, times, a, m, b + j * width, n, width, out + j * step, oi, oj);
+}
+
+static void dots(int64_t times, const REAL *a, int64_t m, const REAL *b, int64_t n, int64_t width, REAL *out,
                  int64_t oi, int64_t oj) {
-    for (int64_t i = 0; i < m; i += DOTS) {
-        for (int64_t j = 0; j < n; j += DOTS) {
-            const REAL *left = a + i * width, *right = b + j * width;
-            double *to = out + i * oi + j * oj;
-            if (i + DOTS <= m && j + DOTS <= n) {
-                dots_tile(DOTS, DOTS, times, left, m, right, n, width, to, oi, oj);
-                continue;
-            }
-            for (int64_t u = 0; u < DOTS && i + u < m; u++)
-                for (int64_t v = 0; v < DOTS && j + v < n; v++)
-                    dots_tile(1, 1, times, left + u * width, m, right + v * width, n, width, to + u * oi + v * oj, oi, oj);
-        }
-    }
+    int64_t i = 0, step = oi * LANES;
+    for (; i + DOTS <= m; i += DOTS) dots_strip(DOTS, times, a + i * width, m, b, n, width, out + i * step, oi, oj);
+    if (DOTS > 2 && i + 2 <= m) dots_strip(2, times, a + i * width, m, b, n, width, out + i * step, oi, oj), i += 2;
+    if (i < m) dots_strip(1, times, a + i * width, m, b, n, width, out + i * step, oi, oj);
+}
+
+static void collect(const REAL *sums, int64_t count, double *out) {
+    for (int64_t k = 0; k < count; k++) out[k] += total(load(sums + k * LANES));
 }
 
 /* Rows of `count` numbers into rows of `width`, the rest zero; and back, from rows of `width`, into `space`. */
@@ -152,11 +159,11 @@ static int sums_forward(const Sums *s, int64_t first, int64_t step, REAL *plain,
     return 0;
 }
 
-/* Gradients of weights and decays from those of the functions: into (2 C, K + 1) and (K). */
-static void parameters(const Sums *s, int64_t size, const REAL *g, const REAL *d_f, REAL *d_g, double *out) {
+/* Gradients of weights and decays from those of the functions: into vectors (2 C, K + 1) and (K). */
+static void parameters(const Sums *s, int64_t size, const REAL *g, const REAL *d_f, REAL *d_g, REAL *out) {
     int64_t k_all = s->bells, q_all = 2 * s->channels, step = 16 * LANES;
     dots(1, d_f, q_all, g + size, k_all + 1, size, out, k_all + 1, 1);
-    out += q_all * (k_all + 1);
+    out += q_all * (k_all + 1) * LANES;
     for (int64_t l = 0; l < size; l += step) {
         int64_t count = size - l < step ? size - l : step;
         product(k_all, q_all, count, s->weights, 1, k_all + 1, d_f + l, size, d_g, step, 0);
@@ -166,7 +173,7 @@ static void parameters(const Sums *s, int64_t size, const REAL *g, const REAL *d
                 vec bell = load(g + (k + 1) * size + l + at);
                 sum += load(d_g + k * step + at) * bell * bell * load(g + l + at);
             }
-            out[k] -= total(sum);
+            store(out + k * LANES, load(out + k * LANES) - sum);
         }
     }
 }
@@ -175,8 +182,10 @@ static int sums_backward(const Sums *s, int64_t first, int64_t step, const REAL 
                          REAL *d_x, double *out) {
     int64_t n_max = largest(s), pad_max = up(n_max, LANES), row = s->channels * s->slots;
     int64_t space = (s->bells + 2 + 2 * s->channels) * n_max * pad_max + (2 * s->width + s->plain) * pad_max;
-    REAL *g = reals(space + s->bells * 16 * LANES);
-    if (!g) return 1;
+    int64_t n_sums = 2 * s->channels * (s->bells + 1) + s->bells;
+    REAL *totals = reals(space + (s->bells * 16 + n_sums) * LANES), *g = totals + n_sums * LANES;
+    if (!totals) return 1;
+    memset(totals, 0, n_sums * LANES * sizeof(REAL));
     for (int64_t j = first; j < s->n_jets; j += step) {
         const int64_t *jet = s->jets + 4 * j, n = jet[3], pad = up(n, LANES), size = n * pad;
         REAL *f = g + (s->bells + 2) * size, *sums = f + 2 * s->channels * size;
@@ -194,9 +203,10 @@ static int sums_backward(const Sums *s, int64_t first, int64_t step, const REAL 
             product(n, s->width, pad, s->x + at, 1, row, to_weighted, pad, f1, pad, 0);
             for (int64_t i = 0; i < n; i++) f0[i * pad + i] = f1[i * pad + i] = 0;
         }
-        parameters(s, size, g, f, to_weighted + s->width * pad, out);
+        parameters(s, size, g, f, to_weighted + s->width * pad, totals);
     }
-    free(g);
+    collect(totals, n_sums, out);
+    free(totals);
     return 0;
 }
 
@@ -377,18 +387,18 @@ static void mix_channel(const Mix *m, int64_t c, const REAL *stack, REAL *out) {
     }
 }
 
-/* Gradients of the products of channel c, and of the weights, from those of the mixed rows. */
-static void mix_gradients(const Mix *m, int64_t c, const REAL *stack, const REAL *d_out, REAL *d_stack, double *d_w) {
+/* Gradients of the products of channel c, and of the weights (as vectors), from those of the mixed rows. */
+static void mix_gradients(const Mix *m, int64_t c, const REAL *stack, const REAL *d_out, REAL *d_stack, REAL *d_w) {
     const REAL *w = m->weights;
     int64_t channels = m->p.channels, c_out = m->c_out;
     for (int64_t i = 0; i < m->n_irreps; i++) {
         int64_t dimension = m->irreps[2 * i], blocks = m->irreps[2 * i + 1];
-        dots(dimension, d_out, c_out, stack, blocks, CHUNK, d_w + c, blocks * channels, channels);
+        dots(dimension, d_out, c_out, stack, blocks, CHUNK, d_w + c * LANES, blocks * channels, channels);
         stack += dimension * blocks * CHUNK;
         for (int64_t d = 0; d < dimension; d++, d_stack += blocks * CHUNK, d_out += c_out * CHUNK)
             product(blocks, c_out, CHUNK, w + c, channels, blocks * channels, d_out, CHUNK, d_stack, CHUNK, 0);
         w += c_out * blocks * channels;
-        d_w += c_out * blocks * channels;
+        d_w += c_out * blocks * channels * LANES;
     }
 }
 
@@ -411,11 +421,14 @@ static int mix_part(const Mix *m, int64_t first, int64_t step, REAL *out) {
     return 0;
 }
 
-static int mix_part_backward(const Mix *m, int64_t first, int64_t step, const REAL *d_out, double *d_w) {
+static int mix_part_backward(const Mix *m, int64_t first, int64_t step, const REAL *d_out, int64_t n_weights,
+                             double *d_w) {
     const Products *p = &m->p;
     Rows rows = {d_out, 0, m->d_out * m->c_out, 1};
-    REAL *z = reals((p->width + 1 + 2 * p->list[0].rows + p->list[1].rows + rows.rows) * CHUNK);
-    if (!z) return 1;
+    int64_t space = p->width + 1 + 2 * p->list[0].rows + p->list[1].rows + rows.rows;
+    REAL *sums = reals(space * CHUNK + n_weights * LANES), *z = sums + n_weights * LANES;
+    if (!sums) return 1;
+    memset(sums, 0, n_weights * LANES * sizeof(REAL));
     REAL *stack = z + (p->width + 1) * CHUNK, *d_stack = stack + p->list[0].rows * CHUNK;
     REAL *d_z = d_stack + p->list[0].rows * CHUNK, *d_mixed = d_z + p->list[1].rows * CHUNK;
     for (int64_t at = first * CHUNK; at < p->slots; at += step * CHUNK) {
@@ -424,12 +437,13 @@ static int mix_part_backward(const Mix *m, int64_t first, int64_t step, const RE
         for (int64_t c = 0; c < p->channels; c++) {
             load_factors(z, p, c, at, count);
             sparse(stack, z, z, &p->list[0]); /* again, since keeping them costs more memory than time is saved */
-            mix_gradients(m, c, stack, d_mixed, d_stack, d_w);
+            mix_gradients(m, c, stack, d_mixed, d_stack, sums);
             sparse(d_z, z, d_stack, &p->list[1]);
             store_gradients(d_z, p, c, at, count);
         }
     }
-    free(z);
+    collect(sums, n_weights, d_w);
+    free(sums);
     return 0;
 }
 
@@ -461,7 +475,7 @@ int mix_backward(const REAL *x, const REAL *plain, const REAL *weighted, const R
     unpack(m.p.list, 2, index, value);
 #pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(| : failed)
     for (int64_t part = 0; part < threads; part++)
-        failed |= mix_part_backward(&m, part, threads, d_out, d_weights + part * n_weights);
+        failed |= mix_part_backward(&m, part, threads, d_out, n_weights, d_weights + part * n_weights);
     return failed;
 }
 
@@ -549,6 +563,12 @@ static int64_t units(const Perceptron *p) { /* of all layers, the input's among 
     return sum;
 }
 
+static int64_t numbers(const Perceptron *p) { /* weights and biases */
+    int64_t sum = 0;
+    for (int64_t k = 0; k < p->n_layers; k++) sum += p->widths[k + 1] * (p->widths[k] + 1);
+    return sum;
+}
+
 /* All layers' values one after the other, from those of the input; returns where the last ones are. */
 static REAL *layers_forward(const Perceptron *p, REAL *h) {
     const REAL *w = p->weights;
@@ -569,17 +589,16 @@ static REAL *layers_forward(const Perceptron *p, REAL *h) {
 }
 
 /* From d, the gradients of the last layer's values, to those of the first ones, in place; h as the forward left it. */
-static void layers_backward(const Perceptron *p, const REAL *h, REAL *d, REAL *space, double *d_w) {
+static void layers_backward(const Perceptron *p, const REAL *h, REAL *d, REAL *space, REAL *d_w) {
     const REAL *w = p->weights, *ones = space;
-    int64_t offset = 0;
+    int64_t offset = numbers(p);
     space += CHUNK;
-    for (int64_t k = 0; k < p->n_layers; k++) offset += p->widths[k + 1] * (p->widths[k] + 1);
     for (int64_t k = p->n_layers; k--;) {
         int64_t in = p->widths[k], out = p->widths[k + 1];
         offset -= out * (in + 1);
         h -= in * CHUNK;
-        dots(1, d, out, h, in, CHUNK, d_w + offset, in, 1);
-        dots(1, d, out, ones, 1, CHUNK, d_w + offset + out * in, 1, 1);
+        dots(1, d, out, h, in, CHUNK, d_w + offset * LANES, in, 1);
+        dots(1, d, out, ones, 1, CHUNK, d_w + (offset + out * in) * LANES, 1, 1);
         product(in, out, CHUNK, w + offset, 1, in, d, CHUNK, space, CHUNK, 0);
         for (int64_t l = 0; l < in * CHUNK; l += LANES) {
             vec x = load(space + l);
@@ -589,9 +608,11 @@ static void layers_backward(const Perceptron *p, const REAL *h, REAL *d, REAL *s
 }
 
 static int perceptron_part(const Perceptron *p, int64_t first, int64_t step, Rows x, const REAL *d_out, double *d_w) {
-    int64_t sum = units(p), last = p->widths[p->n_layers];
-    REAL *h = reals((3 * sum + 1) * CHUNK), *d = h + sum * CHUNK, *space = d + sum * CHUNK;
-    if (!h) return 1;
+    int64_t sum = units(p), last = p->widths[p->n_layers], n_weights = numbers(p);
+    REAL *sums = reals((3 * sum + 1) * CHUNK + n_weights * LANES), *h = sums + n_weights * LANES;
+    REAL *d = h + sum * CHUNK, *space = d + sum * CHUNK;
+    if (!sums) return 1;
+    memset(sums, 0, n_weights * LANES * sizeof(REAL));
     for (int64_t l = 0; l < CHUNK; l++) space[l] = 1;
     for (int64_t at = first * CHUNK; at < p->slots; at += step * CHUNK) {
         int64_t count = p->slots - at < CHUNK ? p->slots - at : CHUNK;
@@ -599,13 +620,14 @@ static int perceptron_part(const Perceptron *p, int64_t first, int64_t step, Row
         REAL *end = layers_forward(p, h);
         if (d_out) {
             gather(d, &(Rows){d_out, 0, last, 1}, 0, p->slots, at, count);
-            layers_backward(p, end, d, space, d_w);
+            layers_backward(p, end, d, space, sums);
             scatter(d, &x, 0, p->slots, at, count);
         } else {
             scatter(end, &(Rows){0, x.to, last, 1}, 0, p->slots, at, count);
         }
     }
-    free(h);
+    if (d_out) collect(sums, n_weights, d_w);
+    free(sums);
     return 0;
 }
 

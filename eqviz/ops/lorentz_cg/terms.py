@@ -13,6 +13,8 @@ from torch.utils.weak import WeakIdKeyDictionary
 from eqviz.ops.lorentz_cg.mixing import MixPlan
 from eqviz.ops.lorentz_cg.products import ProductGroup
 
+ROUNDING = 1e-14
+
 _MADE = WeakIdKeyDictionary()  # they live as long as the tables that they are made from
 
 
@@ -61,7 +63,8 @@ def mix_terms(size: int, plan: MixPlan, tables: Sequence[Tensor]) -> np.ndarray:
 def table_terms(table: Tensor, n_second: int, row: int, first: int, second: int) -> np.ndarray:
     """Rows (r, p, q, v) of a table (rows, n_a n_b), counted from the given numbers."""
     values = table.detach().double().cpu().numpy()
-    r, column = np.nonzero(values)
+    # Couplings are found numerically: what is this small is zero
+    r, column = np.nonzero(np.abs(values) > ROUNDING * np.abs(values).max(initial=0))
     return np.column_stack(
         [r + row, column // n_second + first, column % n_second + second, values[r, column]]
     )
