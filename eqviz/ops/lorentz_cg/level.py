@@ -42,7 +42,15 @@ def totals(x: Tensor, forms: Tensor, layout: PairLayout) -> Tensor:
     squares = sums @ (flat.index_select(0, components) * (lowered @ flat))
     rows = torch.cat([x[:1], squares.view(len(sums), *x.shape[1:])])
     sums_of_jets = rows.new_zeros(*rows.shape[:2], len(layout.jets) + 1)
-    return sums_of_jets.index_add(2, layout.slot_jet, rows)[..., :-1]
+    return sums_of_jets.index_add(2, _jet_of_slot(layout), rows)[..., :-1]
+
+
+def _jet_of_slot(layout: PairLayout) -> Tensor:
+    """(S,) row of each slot's jet in ``layout.jets``; J for padding."""
+    jets = layout.jets
+    rows = torch.arange(len(jets), device=jets.device)
+    owner = torch.repeat_interleave(rows, jets[:, 2], output_size=layout.n_slots)
+    return torch.where(layout.slot_size > 0, owner, len(jets))
 
 
 def _rows(forms: Tensor) -> tuple[Tensor, Tensor, Tensor]:
