@@ -89,6 +89,17 @@ def wants_native(op: str, x: Tensor, able: bool = True) -> bool:
     )
 
 
+def require_native(op: str, x: Tensor) -> None:
+    """Where C was asked for by name.
+
+    Raises:
+        ConfigError: there is none on this machine.
+    """
+    if not native.available(op, x.dtype):
+        why = native.reason(op, x.dtype)
+        raise ConfigError(f"backend 'native' cannot run here: {why}; leave it at 'auto'")
+
+
 def accumulator(dtype: torch.dtype) -> torch.dtype:
     """float64 for float64, float32 for everything else."""
     return torch.float64 if dtype == torch.float64 else torch.float32

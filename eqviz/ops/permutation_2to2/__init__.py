@@ -24,11 +24,13 @@ Multiply-adds per ordered pair, C = 78 message and O = 132 pair channels (publis
     W_1 x_ij + W_2 x_ji             2 C O =  20,592
     even and odd halves (here)        C O =  10,296
 
+* ``"native"`` is ``mix_message`` in C for a CPU, compiled where it runs: a tile of pairs goes through both
+  steps in the cache, and again in the backward pass. For the other three it is the same as ``"mixed"``.
 * ``"mixed"`` works block by block, keeps only messages and makes x again in the backward pass.
 * ``"triton"`` does aggregation and mixing in GPU kernels (the encoding stays with PyTorch).
 * ``"reference"`` is the same written down plainly.
 
-``"auto"`` is Triton or mixed, see :mod:`eqviz.ops.dispatch`.
+``"auto"`` is Triton, C or mixed, see :mod:`eqviz.ops.dispatch`.
 """
 
 from __future__ import annotations
@@ -40,13 +42,13 @@ import torch
 from torch import Tensor
 
 from eqviz.errors import ConfigError
-from eqviz.ops.dispatch import wants_triton
-from eqviz.ops.permutation_2to2 import fused, mixed, reference
+from eqviz.ops.dispatch import require_native, wants_native, wants_triton
+from eqviz.ops.permutation_2to2 import fused, mixed, native, reference
 from eqviz.ops.permutation_2to2.jets import spread_jets, sum_jets
 from eqviz.ops.permutation_2to2.layout import MirrorPairs
 from eqviz.ops.permutation_2to2.weights import PairStatistics, Spread
 
-Backend = Literal["auto", "triton", "mixed", "reference"]
+Backend = Literal["auto", "triton", "native", "mixed", "reference"]
 
 
 def pair_aggregate(x: Tensor, pairs: MirrorPairs, backend: Backend = "auto") -> tuple[Tensor, Tensor, Tensor]:
@@ -54,7 +56,7 @@ def pair_aggregate(x: Tensor, pairs: MirrorPairs, backend: Backend = "auto") -> 
     chosen = _chosen(backend, x, x.shape[1])
     if chosen == "triton":
         return fused.pair_aggregate(x, pairs)
-    if chosen == "mixed":
+    if chosen in ("mixed", "native"):
         return mixed.Aggregate.apply(x, pairs)
     return reference.aggregate_reference(x, pairs)
 
@@ -84,7 +86,7 @@ def pair_mix(
     chosen = _chosen(backend, x, len(even))
     if chosen == "triton":
         return fused.pair_mix(x, even, odd, spread, pairs, slope)
-    if chosen == "mixed":
+    if chosen in ("mixed", "native"):
         return mixed.Mix.apply(pairs, slope, x, even, odd, *spread)
     return reference.mix_reference(x, even, odd, spread, pairs, slope)
 
@@ -113,6 +115,12 @@ def mix_message(
         over all ordered pairs (zero without ``shift``).
     """
     chosen = _chosen(backend, a, len(even))
+    if chosen == "mixed" and backend == "auto" and wants_native(native.OP, a, native.able(a, even, weight)):
+        chosen = "native"
+    if chosen == "native":
+        require_native(native.OP, a)
+        out = native.MixMessage.apply(pairs, slope, shift, a, even, odd, weight, bias, *spread)
+        return out[0], _counted_once(PairStatistics(*out[1:]), shift)
     if chosen == "triton":
         out, found = fused.mix_message(a, even, odd, spread, weight, bias, pairs, slope, shift)
         return out, _counted_once(found, shift)
@@ -168,7 +176,9 @@ def _counted_once(found: PairStatistics, shift: Tensor | None) -> PairStatistics
 
 def _checked(backend: str) -> str:
     if backend not in get_args(Backend):
-        raise ConfigError(f"expected backend 'auto', 'triton', 'mixed' or 'reference', got {backend!r}")
+        raise ConfigError(
+            f"expected backend 'auto', 'triton', 'native', 'mixed' or 'reference', got {backend!r}"
+        )
     return backend
 
 

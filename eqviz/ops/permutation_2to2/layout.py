@@ -161,6 +161,19 @@ class MirrorPairs:
         """(B,) first node of each jet."""
         return self.lengths.cumsum(0) - self.lengths
 
+    @cached_property
+    def jets(self) -> Tensor:
+        """(B, 4) int64: first node, nodes, first row "ij" and first row "ji" of every jet."""
+        rows, sizes, node, k = [], self.lengths.tolist(), 0, 0
+        for block in self.blocks:
+            first, end = 2 * block.pair, block.node + block.nodes
+            while k < len(sizes) and node + sizes[k] <= end:
+                rows.append((node, sizes[k], first, first + block.pairs))
+                first += sizes[k] * (sizes[k] + 1) // 2
+                node, k = node + sizes[k], k + 1
+        table = torch.tensor(rows, dtype=torch.int64).view(-1, 4)
+        return table.to(self.lengths.device)
+
     def mirrored(self, values: Tensor) -> Tensor:
         """Symmetric pair features (T, C) of the pairs i <= j as rows (R, C)."""
         parts = [values[block.pair : block.pair + block.pairs].repeat(2, 1) for block in self.blocks]

@@ -242,7 +242,7 @@ class MessageGradient:
         if to_square is not None and shift is not None:
             self.factor = 2 * to_square
             constant = -self.factor * shift
-        self.nodes = _node_gradients(to_statistics[:3], constant, n_nodes)
+        self.nodes = node_gradients(to_statistics[:3], constant, n_nodes)
 
     def before_activation(self, block: Any, work: Scratch) -> Tensor:
         """The gradient of W x + b, (2T, C), in memory that the caller may overwrite."""
@@ -258,7 +258,7 @@ class MessageGradient:
         return steps.leaky_backward_(grad, a, self.slope)
 
 
-def _node_gradients(grads: tuple[Tensor | None, ...], constant: Tensor | None, n_nodes: int) -> Spread | None:
+def node_gradients(grads: tuple[Tensor | None, ...], constant: Tensor | None, n_nodes: int) -> Spread | None:
     """Gradients of row sums, column sums and diagonal (n, C), with a constant (C,) for every row on top."""
     known = next((value for value in (constant, *grads) if value is not None), None)
     if known is None:
