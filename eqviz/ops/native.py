@@ -207,7 +207,8 @@ def _key(source: Path, compiler: list[str]) -> str:
     version = _run([*compiler, "--version"]).stdout
     digest = hashlib.sha256()
     parts = [shlex.join(compiler), version, _FLAGS, *_TUNING, platform.machine(), _processor()]
-    files = [source.read_bytes(), *(header.read_bytes() for header in sorted(_HERE.glob("*.h")))]
+    headers = [*sorted(_HERE.glob("*.h")), *sorted(source.parent.glob("*.h"))]
+    files = [path.read_bytes() for path in (source, *headers)]
     for part in (*(part.encode() for part in parts), *files):
         digest.update(len(part).to_bytes(8, "little") + part)
     return digest.hexdigest()[:32]

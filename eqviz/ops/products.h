@@ -17,7 +17,11 @@
 #define WIDEST 3
 #define EACH_WIDTH(F) F(1, 10) F(2, 6) F(3, 4)
 #endif
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
 #define UNROLL _Pragma("GCC unroll 12")
+#endif
 
 /* Channels with their padding. */
 INLINE int64_t padded(int64_t C) { return up(C, LANES > 8 ? LANES : 8); }

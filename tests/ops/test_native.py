@@ -29,7 +29,7 @@ int twice(const REAL *x, REAL *out, int64_t n, double factor) {
 int parts(const REAL *x, REAL *out) {
     vec v = load(x);
     out[0] = total(v);
-    store(out + 1, where(first(3), relu(v), splat(7)));
+    store(out + 1, where(first(1), relu(v), splat(7)));
     return 0;
 }
 int team(REAL *out, int64_t threads) {
@@ -161,16 +161,31 @@ def test_arguments_are_checked(ops):
 @needs_compiler
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_vectors(ops, dtype):
-    lanes = 16 * 4 // torch.finfo(dtype).bits * 8  # of the widest vector
+    lanes = 512 // torch.finfo(dtype).bits  # of the widest vector
     x = torch.arange(lanes, dtype=dtype) - 1
-    x[2] = float("nan")
     out = torch.full((1 + lanes,), 9, dtype=dtype)
-    native.library("double", dtype).call("parts", x, out)
-    assert out[1:3].tolist() == [0, 0] and out[3].isnan() and out[4].item() == 7
-    x[2] = 1
-    native.library("double", dtype).call("parts", x, out)
-    width = int((out[1:] != 9).sum())  # this machine's vector
-    assert out[0] == x[:width].sum()
+    call = native.library("double", dtype).call
+    call("parts", x, out)
+    width = int((out[1:] != 9).sum())  # of this machine
+    assert out[0] == x[:width].sum() and out[1] == 0 and (out[2 : 1 + width] == 7).all() and width > 1
+    x[0] = float("nan")
+    call("parts", x, out)
+    assert out[0].isnan() and out[1].isnan(), "a rectifier keeps NaN"
+
+
+@needs_compiler
+def test_exponential(ops):
+    (ops / "double" / "native.c").write_text(
+        '#include "native.h"\nint run(const REAL *x, REAL *y, int64_t n) {'
+        "for (int64_t k = 0; k < n; k += LANES) store(y + k, exponential(load(x + k))); return 0; }"
+    )
+    for dtype, last in ((torch.float32, 4e-7), (torch.float64, 1e-15)):
+        x = torch.cat(
+            [torch.linspace(-86, 86, 4094, dtype=dtype), torch.tensor([0, float("nan")], dtype=dtype)]
+        )
+        y = torch.empty_like(x)
+        native.library("double", dtype).call("run", x, y, len(x))
+        torch.testing.assert_close(y.double(), x.double().exp(), rtol=last, atol=0, equal_nan=True)
 
 
 @needs_compiler
