@@ -63,7 +63,12 @@ class Controls(pn.viewable.Viewer):
             _set(self.layer, options={entry.title: entry.key for entry in layers}, value=look.layer.key)
             for widget, word, names, at in (
                 (self.channel, "", look.layer.channels, look.channel),
-                (self.source, "from ", look.layer.sources, look.source),
+                (
+                    self.source,
+                    "" if look.layer.family in ("bells", "gate") else "from ",
+                    look.layer.sources,
+                    look.source,
+                ),
             ):
                 several = len(names) > 1
                 top = len(names) if several else 2

@@ -41,7 +41,7 @@ def bells(look: Look) -> list[Picture]:
             curves.append((label, values, _line(look, c, len(radial.weights[0]), state)))
     more: dict[str, Any] = {"xlabel": f"|{DIFFERENCE}|", "ylabel": "f", "real": size, "dark": look.dark}
     shaded = f"below: the pairs of {pairs.n_jets} real jets, shaded where 95 % of them are"
-    text = f"Weight f of the neighbours in {look.names[1]} against the invariant of the pair; {shaded}."
+    text = f"The weight f of the neighbours j in {look.names[1]} against the invariant of the pair; {shaded}."
     draw = partial(plots.function_of_invariant, x, curves, **more)
     pictures = [Picture("Radial functions", "radial", text, draw)]
     for state, radial in found.items():

@@ -89,7 +89,8 @@ from eqviz.data import load
 from eqviz.evaluation.learned.lorentznet import read_block
 from eqviz.plots.learned import map_of_invariants
 
-seen = read_block(model, $key, load($data, "test").batch.select(range(60)))
+jets = load($data, "test").batch
+seen = read_block(model, $key, jets.select(range(min(60, len(jets)))))
 y = np.append(0, np.geomspace(1e-3, 1e5, 80))
 x = -2 * y[::-1]
 grid = np.meshgrid(x, y)

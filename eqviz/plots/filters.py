@@ -106,7 +106,12 @@ def kernel_map(
     """One kernel (h, w) over its pixels; colours and limits are by default symmetric about 0."""
     values = _matrix(kernel)
     low, high = limits or symmetric(values)
-    image = hv.Image((*_places(values.shape), values), [D_X, D_Y], hv.Dimension("weight", label=label))
+    image = hv.Image(
+        values[::-1],
+        bounds=_bounds(values.shape),
+        kdims=[D_X, D_Y],
+        vdims=hv.Dimension("weight", label=label),
+    )
     image = image.opts(cmap=list(colours or diverging(dark)), clim=(low, high), **colour_bar(dark))
     return overlay([image], **_square(title, values.shape, dark, side, more))
 
@@ -121,7 +126,9 @@ def phase_map(
 ) -> hv.Overlay:
     """Phase (h, w) of a complex filter in radians on a cyclic colour scale; NaN is left out."""
     values = _matrix(angle, finite=False)
-    image = hv.Image((*_places(values.shape), values), [D_X, D_Y], hv.Dimension("phase", unit="rad"))
+    image = hv.Image(
+        values[::-1], bounds=_bounds(values.shape), kdims=[D_X, D_Y], vdims=hv.Dimension("phase", unit="rad")
+    )
     ticks = {"ticker": FixedTicker(ticks=[-np.pi, -np.pi / 2, 0, np.pi / 2, np.pi])}
     bar = colour_bar(dark)
     bar["colorbar_opts"] |= {**ticks, "major_label_overrides": _angle_names()}
@@ -222,10 +229,10 @@ def _frames(corners: list[tuple[int, int]], h: int, w: int, chosen: int | None, 
     return boxes.opts(fill_color=None, line_color="colour", line_width="thickness")
 
 
-def _places(shape: tuple[int, ...]) -> tuple[Array, Array]:
-    """Columns and rows of pixels about the centre."""
-    rows, columns = (np.arange(n) - (n - 1) / 2 for n in shape)
-    return columns, rows
+def _bounds(shape: tuple[int, ...]) -> tuple[float, float, float, float]:
+    """Left, bottom, right and top of pixels about the centre; given so, a single pixel has a size, too."""
+    h, w = shape
+    return -w / 2, -h / 2, w / 2, h / 2
 
 
 def _square(

@@ -90,9 +90,9 @@ def weight_table(
     if not fits or not matrix.size:
         raise DataError(f"expected a matrix of {len(rows)} x {len(columns)} numbers, got {matrix.shape}")
     n, m = matrix.shape
-    image = hv.Image(
-        (np.arange(m) + 1, np.arange(n), matrix[::-1]), ["column", "row"], hv.Dimension("weight", label=label)
-    )
+    places = (0.5, -0.5, m + 0.5, n - 0.5)
+    value = hv.Dimension("weight", label=label)
+    image = hv.Image(matrix, bounds=places, kdims=["column", "row"], vdims=value)
     scale: dict[str, Any] = {"cmap": list(colours) if colours is not None else diverging(dark)}
     scale |= {"clim": limits or symmetric(matrix), "clipping_colors": {"NaN": "rgba(0, 0, 0, 0)"}}
     shared = options(title, xlabel, ylabel, dark=dark, height=height, show_grid=False, show_legend=False)

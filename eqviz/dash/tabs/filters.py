@@ -101,8 +101,7 @@ class View(Tab):
         repeat = code(look, self.session.store.root)
         for number, picture in enumerate(found):
             if self._drawn.get(f"{number}") != (look, picture.stem):
-                self._drawn[f"{number}"] = (look, picture.stem)
-                steps.append(partial(self._draw, self._cards[number], picture, repeat))
+                steps.append(partial(self._step_of, number, look, picture, repeat))
         shown = self._cards[: len(found)]
         if [id(one) for one in self._row.objects] != [id(one) for one in shown]:
             self._row[:] = row_of(*shown, basis="1 1 400px").objects
@@ -116,6 +115,10 @@ class View(Tab):
         for step in now:
             step()
         self.later(*after)
+
+    def _step_of(self, number: int, look: Look, picture: Picture, repeat: str) -> None:
+        self._draw(self._cards[number], picture, repeat)
+        self._drawn[f"{number}"] = (look, picture.stem)  # only now: what waits may be given up
 
     @staticmethod
     def _draw(target: FigureCard, picture: Picture, repeat: str) -> None:

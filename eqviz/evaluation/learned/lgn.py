@@ -10,7 +10,7 @@ import numpy as np
 from eqviz.evaluation.learned.base import Array, LearnedLayer, numbered, shows, to_array
 from eqviz.layers.lgn_level import Bells, CGLevel
 
-ROLES = ("the sum of F_j", "the sum of p_ij × F_j")
+ROLES = ("Σ f Fⱼ", "Σ f pᵢⱼ × Fⱼ")
 
 
 @dataclass(frozen=True, eq=False)
