@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
@@ -86,8 +85,7 @@ def pair_moments(nodes: Tensor, features: Tensor, layout: PairLayout) -> tuple[T
         (2H + F,), (2H + F, 2H + F) and the number of pairs; None where there is no pair.
     """
     h = nodes.double()
-    degree = (layout.to_nodes(layout.slot_size) - 1).double()[:, None]
-    count = int(degree.sum())
+    degree, count = layout.degree[:, None], layout.count
     if count == 0:
         return None
     sums, square = _FeatureSums.apply(features, layout)
@@ -135,7 +133,4 @@ class _FeatureSums(torch.autograd.Function):
 
 def _jet_totals(h: Tensor, layout: PairLayout) -> Tensor:
     """Sum of node features over each jet that has nodes, (J, H)."""
-    sizes = [tile.size for tile in layout.tiles for _ in range(tile.jets)]
-    jet_of_slot = torch.from_numpy(np.repeat(np.arange(len(sizes)), sizes)).to(h.device)
-    jet = layout.to_nodes(jet_of_slot)
-    return h.new_zeros(len(sizes), h.shape[1]).index_add(0, jet, h)
+    return h.new_zeros(len(layout.sizes), h.shape[1]).index_add(0, layout.jet_of_node, h)

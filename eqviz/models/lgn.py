@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from eqviz.layers.lorentz_basis import MAX_WEIGHT, SCALAR, VECTOR, Label, tensor
 from eqviz.models.base import JetModel, register_model, require
 from eqviz.models.published.lgn import LGNOriginal
 from eqviz.ops.lorentz_cg import cg_block
+from eqviz.ops.pairs import PairLayout
 
 # A typical multiplicity: sums over particles are divided by this number, the same for all jets.
 NEIGHBOURS = 50.0
@@ -67,6 +68,26 @@ class LGNConfig:
         require(self.n_scalars >= 0, "lgn.n_scalars", "0 or more", self.n_scalars)
         require(self.scale > 0, "lgn.scale", "positive", self.scale)
         require(0 <= self.dropout < 1, "lgn.dropout", "in [0, 1)", self.dropout)
+
+
+class Prepared(NamedTuple):
+    """What :meth:`LGN.network` starts from.
+
+    Attributes:
+        scalars: (S, 2 + n_scalars) of every slot.
+        p4: (4, 1, S) scaled momenta.
+        norm: (P,) |p_ij^2|.
+        layout: where the pairs are.
+        jet: (J,) the jets that have nodes, in the order of the layout.
+        n_jets: B.
+    """
+
+    scalars: Tensor
+    p4: Tensor
+    norm: Tensor
+    layout: PairLayout
+    jet: Tensor
+    n_jets: int
 
 
 @register_model(
@@ -144,11 +165,31 @@ class LGN(JetModel):
         Raises:
             DataError: massive constituents with ``massless=True``, or fewer scalars than ``n_scalars``.
         """
-        events = prepare(
-            batch, BEAMS if self.config.beams else (), self.config.massless, self.stable, TILE_PAIRS
-        )
-        layout = events.layout
-        x, p4, norm = self._start(batch, events)
+        return self.network(self.prepare(batch))
+
+    def prepare(self, batch: JetBatch) -> Prepared:
+        """What depends on the batch alone; here a GPU may have to be waited for, later no more.
+
+        Raises:
+            DataError: as :meth:`forward`.
+        """
+        beams, tiles = BEAMS if self.config.beams else (), None if batch.p4.is_cuda else TILE_PAIRS
+        events = prepare(batch, beams, self.config.massless, self.stable, tiles)
+        layout, scale = events.layout, self.config.scale
+        _, norm = events.products(self.dtype)
+        p4 = layout.to_slots((events.p4 * scale).to(self.dtype)).T.unsqueeze(1).contiguous()
+        scalars = layout.to_slots(self._scalars(batch, events))
+        # Jets without nodes are not in the layout
+        jet = events.jet[layout.slot_node[layout.jets[:, 0]]]
+        return Prepared(scalars, p4, (norm * scale**2).abs(), layout, jet, len(batch))
+
+    def network(self, prepared: Prepared) -> Tensor:
+        """Logits (B, n_classes) of a prepared batch."""
+        scalars, p4, norm, layout, jet, n_jets = prepared
+        x = self.embed(scalars).T[None]
+        if self.config.momenta_in:
+            x = torch.cat([x, p4 * self.embed_momenta[:, None]])
+        x = x.contiguous()
         found = [self.first_invariants(x, layout)]
         parts: Any = zip(self.levels, self.perceptrons, self.invariants)
         for level, perceptron, invariants in parts:
@@ -156,20 +197,8 @@ class LGN(JetModel):
             x, totals = cg_block(x, p4, norm, layout, level.level(x), layers, invariants.forms(x))
             found.append(totals)
         sums = torch.cat([values.flatten(0, 1) for values in found])
-        # Jets without nodes are not in the layout: their sums are zero
-        jet = events.jet[layout.slot_node[layout.jets[:, 0]]]
-        total = sums.new_zeros(len(batch), len(sums)).index_copy(0, jet, sums.T)
+        total = sums.new_zeros(n_jets, len(sums)).index_copy(0, jet, sums.T)
         return self.head(total / NEIGHBOURS)
-
-    def _start(self, batch: JetBatch, events: Events) -> tuple[Tensor, Tensor, Tensor]:
-        """Features (D, C, S), scaled momenta (4, 1, S) and |p_ij^2| (P,)."""
-        layout, scale = events.layout, self.config.scale
-        _, norm = events.products(self.dtype)
-        p4 = layout.to_slots((events.p4 * scale).to(self.dtype)).T.unsqueeze(1).contiguous()
-        x = self.embed(layout.to_slots(self._scalars(batch, events))).T[None]
-        if self.config.momenta_in:
-            x = torch.cat([x, p4 * self.embed_momenta[:, None]])
-        return x.contiguous(), p4, (norm * scale**2).abs()
 
     def _scalars(self, batch: JetBatch, events: Events) -> Tensor:
         """(n, 2 + n_scalars): mass, +1 for reference vectors else -1, and the batch's own scalars."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import log
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -69,6 +69,14 @@ class LorentzNetConfig:
         require(sized, "lorentznet.pool_size", "1 or more, 'batch' or None", self.pool_size)
 
 
+class Prepared(NamedTuple):
+    """What :meth:`LorentzNet.network` starts from: nodes, their scalars (n, n_scalars), features (P, 2)."""
+
+    events: Events
+    scalars: Tensor
+    features: Tensor
+
+
 @register_model(
     "lorentznet",
     summary="message passing on Minkowski products; invariant under boosts and rotations",
@@ -122,17 +130,30 @@ class LorentzNet(JetModel):
         Raises:
             DataError: massive constituents with ``massless=True``, or scalars missing that should be given.
         """
+        return self.network(self.prepare(batch))
+
+    def prepare(self, batch: JetBatch) -> Prepared:
+        """What depends on the batch alone; here a GPU may have to be waited for, later no more.
+
+        Raises:
+            DataError: as :meth:`forward`.
+        """
         beams = BEAMS if self.config.beams else ()
         events = prepare(batch, beams, self.config.massless, self.stable)
-        layout, scalars = events.layout, self.node_scalars(batch, events)
+        features = compressed(*events.products(self.dtype), events.layout, self.dtype)
+        return Prepared(events, self.node_scalars(batch, events), features)
+
+    def network(self, prepared: Prepared) -> Tensor:
+        """Logits (B, n_classes) of a prepared batch."""
+        events, scalars, features = prepared
+        layout = events.layout
         x = events.p4 if self.stable else events.p4.to(self.dtype)
-        features = compressed(*events.products(self.dtype), layout, self.dtype)
         h = self.embed(scalars)
         for index, block in enumerate(self.blocks):
             if index > 0:
                 features = pair_features(x, layout, self.dtype, "matrix" if self.stable else "difference")
             h, x = block(h, x, scalars, features, layout)
-        total = h.new_zeros(len(batch), h.shape[1]).index_add(0, events.jet, h)
+        total = h.new_zeros(len(events.lengths), h.shape[1]).index_add(0, events.jet, h)
         return self.head(total / self._pool_size(events.lengths).to(h.dtype))
 
     def node_scalars(self, batch: JetBatch, events: Events) -> Tensor:

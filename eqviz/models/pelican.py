@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -112,6 +112,14 @@ class PelicanConfig(PairSettings):
         require(self.n_classes >= 1, "pelican.n_classes", "1 or more", self.n_classes)
 
 
+class Prepared(NamedTuple):
+    """What :meth:`Pelican.network` starts from: products (T,), labels (n, n_labels), and where pairs are."""
+
+    products: Tensor
+    labels: Tensor
+    pairs: MirrorPairs
+
+
 @register_model(
     "pelican",
     summary="permutation-equivariant layers on all pair products; invariant under boosts and rotations",
@@ -166,9 +174,22 @@ class Pelican(JetModel):
         Raises:
             DataError: massive constituents with ``massless=True``, or a batch with other scalars.
         """
+        return self.network(self.prepare(batch))
+
+    def prepare(self, batch: JetBatch) -> Prepared:
+        """What depends on the batch alone; here a GPU may have to be waited for, later no more.
+
+        Raises:
+            DataError: as :meth:`forward`.
+        """
         events = self.events(batch)
         pairs = MirrorPairs.build(events.lengths)
-        found, norm = self.pairs(pair_products(events, pairs, self.dtype), self.labels(batch, events), pairs)
+        return Prepared(pair_products(events, pairs, self.dtype), self.labels(batch, events), pairs)
+
+    def network(self, prepared: Prepared) -> Tensor:
+        """Logits (B, n_classes) of a prepared batch."""
+        pairs = prepared.pairs
+        found, norm = self.pairs(*prepared)
         pooled = self.pool(found, norm, pairs)
         return self.head(self.dropout(pooled))
 

@@ -55,6 +55,8 @@ class PairLayout:
         slot_node: (S,) int64 node of each slot, n for padding.
         slot_size: (S,) int64 number of nodes in the jet of each slot, 0 for padding.
         n_nodes, n_slots, n_pairs: n, S and P.
+        sizes: (J,) number of nodes of each jet that has any, in the order of the slots; on the host, so that
+            nobody has to wait for a GPU to learn them.
     """
 
     tiles: tuple[Tile, ...]
@@ -64,6 +66,7 @@ class PairLayout:
     n_nodes: int
     n_slots: int
     n_pairs: int
+    sizes: np.ndarray
 
     @classmethod
     def build(cls, lengths: Tensor, tile_pairs: int | None = None) -> PairLayout:
@@ -97,7 +100,18 @@ class PairLayout:
             int(sizes.sum()),
             slot,
             pair,
+            sizes[order],
         )
+
+    @cached_property
+    def count(self) -> int:
+        """Number of real pairs of different nodes."""
+        return int((self.sizes * (self.sizes - 1)).sum())
+
+    @cached_property
+    def degree(self) -> Tensor:
+        """(n,) float64 number of other nodes in the jet of each node."""
+        return (self.to_nodes(self.slot_size) - 1).double()
 
     @cached_property
     def pair_mask(self) -> Tensor:
@@ -129,15 +143,21 @@ class PairLayout:
             for tile in self.tiles
             for k in range(tile.jets)
         ]
-        table = torch.tensor(rows, dtype=torch.int64).view(-1, 3).to(self.slot_size.device)
-        return torch.cat([table, self.slot_size[table[:, :1]]], dim=1)
+        table = np.column_stack([np.array(rows, np.int64).reshape(-1, 3), self.sizes.astype(np.int64)])
+        return torch.from_numpy(np.ascontiguousarray(table)).to(self.slot_size.device)
 
     @cached_property
     def slot_jet(self) -> Tensor:
         """(S,) int64 row of each slot's jet in :attr:`jets`; J for padding."""
         count = len(self.jets)
-        jet = torch.repeat_interleave(torch.arange(count, device=self.jets.device), self.jets[:, 2])
+        jet = torch.arange(count, device=self.jets.device)
+        jet = torch.repeat_interleave(jet, self.jets[:, 2], output_size=self.n_slots)
         return torch.where(self.slot_size > 0, jet, count)
+
+    @cached_property
+    def jet_of_node(self) -> Tensor:
+        """(n,) row of each node's jet in :attr:`jets`."""
+        return self.to_nodes(self.slot_jet)
 
     def to_slots(self, values: Tensor) -> Tensor:
         """(n, ...) node values in slot order, (S, ...), zero on padding."""
