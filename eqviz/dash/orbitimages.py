@@ -39,14 +39,14 @@ class ImagePage:
         self.session, self._answers = session, answers
         self._still = Picture(card("x: the image", "orbit-x"))
         self._moved = Picture(card("g·x: the image moved", "orbit-gx"))
-        self._after = Picture(card("f(g·x): moved, then computed", "orbit-f-gx"))
-        self._law = Picture(card("ρ(g) f(x): computed, then moved", "orbit-rho-f"))
+        self._after = Picture(card("f(g·x)", "orbit-f-gx"))
+        self._law = Picture(card("ρ(g) f(x)", "orbit-rho-f"))
         self._gap = Picture(card("Their difference", "orbit-difference"))
         self._errors = card("Error of every layer", "orbit-errors")
         self._answer = card("Answers along the orbit", "orbit-answers")
         self._path = card("Path of the layer's features", "orbit-path-layer")
         self._flat = card("Path of the invariant features", "orbit-path-invariants")
-        self._many = card("The orbit side by side", "orbit-multiples")
+        self._many = card("The orbit side by side", "orbit-multiples", styles={"flex": "2 1 720px"})
         self._models: dict[str, Any] = {}
         self._drawn: dict[str, Any] = {}
         self.subject: Subject | None = None
@@ -54,10 +54,10 @@ class ImagePage:
         self.orbit: OrbitQuestion | None = None
         self.multiples: MultiplesQuestion | None = None
         self.body = pn.Column(
-            row_of(self._still.card, self._moved.card, self._errors, basis="1 1 320px"),
+            row_of(self._still.card, self._moved.card, self._path, basis="1 1 320px"),
             row_of(self._after.card, self._law.card, self._gap.card, basis="1 1 320px"),
-            row_of(self._answer, self._path, self._flat, basis="1 1 320px"),
-            row_of(self._many),
+            row_of(self._answer, self._errors),
+            row_of(self._flat, self._many, basis="1 1 320px"),
             sizing_mode="stretch_width",
             margin=0,
         )
@@ -127,15 +127,15 @@ class ImagePage:
         self._tell(found, question)
 
     def _tell(self, found: MovedField, question: FieldQuestion) -> None:
-        what = f"{found.layer}, field {found.field}, of {found.law}"
-        self._after.card.caption = f"{what}{_reading(found)}."
+        what = f"{found.layer[:1].upper()}{found.layer[1:]}, field {found.field}, of {found.law}"
+        self._after.card.caption = f"Moved, then computed. {what}{_reading(found)}."
         if found.lengths:
             why = f"{self._symmetry()} has no such element: the field's length is compared"
         elif not orbits.declares_law(question.subject.laws.values()):
             why = "This network declares no representation: its channels are taken as scalars"
         else:
             why = "Pixels moved and the field turned by its declared representation"
-        self._law.card.caption = f"{why}."
+        self._law.card.caption = f"Computed, then moved. {why}."
         count = len(n_fields(question.subject, question.layer))
         part = "" if found.inside.all() else " inside the pixels that are known"
         self._gap.card.caption = (
@@ -253,10 +253,10 @@ class ImagePage:
         assert self.orbit is not None
         return image_orbit_code(self.orbit, self.session.store.root)
 
-    def waiting(self) -> bool:
-        """Whether something is still being computed."""
-        asked = (self.field, self.orbit, self.multiples)
-        return any(question is not None and not self._answers.done(question) for question in asked)
+    def unknown(self) -> list[Asked]:
+        """What is asked for and not computed yet, the most urgent first."""
+        asked: tuple[Asked | None, ...] = (self.field, self.orbit, self.multiples)
+        return [question for question in asked if question is not None and not self._answers.done(question)]
 
 
 def _reading(found: MovedField) -> str:

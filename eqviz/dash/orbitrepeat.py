@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eqviz.dash.repeat import _fill
+from eqviz.evaluation.jet_orbits import Move
 
 if TYPE_CHECKING:
+    from eqviz.dash.orbitjetquestions import JetOrbitQuestion, JetSubject
     from eqviz.dash.orbitquestions import FieldQuestion, OrbitQuestion, Subject
     from eqviz.evaluation.plane import Motion
 
@@ -59,3 +61,49 @@ def _head(subject: Subject, motion: Motion, root: Path | str, body: str, **more:
         shift=motion.shift, **more,
     )  # fmt: skip
     return text
+
+
+_JET = """\
+from eqviz.data import load
+from eqviz.evaluation.jet_orbits import Move, compare_nodes, jet_orbit, moved_jet, plain_layers, still_jet
+from eqviz.evaluation.store import RunStore
+
+model = RunStore($root).get($run).model()
+jet = load($data, "test").batch.select([$row])
+g = Move($kind, $axis, $amount)
+"""
+_NODES = """\
+before, after = plain_layers(model, still_jet(jet)), plain_layers(model, moved_jet(jet, g))
+found = compare_nodes(before, after, jet, g, $layer, $feature)
+print(found.feature, found.error, found.layer_error)
+"""
+_JET_ORBIT = """\
+from eqviz.dash.orbitjetframes import jet_frames
+from eqviz.plots.animate import save_orbit
+
+scan = jet_orbit(model, jet, g.kind, g.axis, dtype=$dtype, stable=$stable)
+print(scan.logits, {name: errors.max() for name, errors in scan.errors.items()})
+save_orbit("orbit.gif", *jet_frames(model, jet, scan, $layer))
+"""
+
+
+def jet_code(subject: JetSubject, move: Move, layer: str, feature: int, root: Path | str) -> str:
+    """Python that moves a jet and compares the features of its constituents."""
+    body = _NODES if layer else "print(moved_jet(jet, g).p4)\n"
+    return _jet(subject, move, root, body, layer=layer, feature=feature)
+
+
+def jet_orbit_code(question: JetOrbitQuestion, layer: str, root: Path | str) -> str:
+    """Python that follows a network along the orbit of a jet and animates it."""
+    subject, start = question.subject, 1.0 if question.kind == "boost" else 0.0
+    move = Move(question.kind, question.axis, start)
+    more = {"layer": layer, "dtype": subject.dtype, "stable": subject.stable}
+    return _jet(subject, move, root, _JET_ORBIT, **more)
+
+
+def _jet(subject: JetSubject, move: Move, root: Path | str, body: str, **more: object) -> str:
+    data = str(subject.run.config.get("data", {}).get("name", ""))
+    return _fill(
+        _JET + body, root=str(root), run=subject.run.id, data=data, row=subject.row, kind=move.kind,
+        axis=move.axis, amount=move.amount, **more,
+    )  # fmt: skip

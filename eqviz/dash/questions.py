@@ -148,8 +148,10 @@ class Answers:
             value = error
         with self._lock:
             self._kept[question] = value
-            while len(self._kept) > _MAX_KEPT:
-                self._kept.popitem(last=False)
+            # of each kind by itself: steps of a slider must not push out what took seconds
+            alike = [asked for asked in self._kept if type(asked) is type(question)]
+            for asked in alike[:-_MAX_KEPT]:
+                del self._kept[asked]
 
     def at_once(self, question: Asked) -> Any:
         """Like :meth:`get`, working out what is quick."""

@@ -80,8 +80,12 @@ def _of_blocks(model: Any, batch: JetBatch) -> list[NodeLayer]:
 def _of_levels(model: Any, batch: JetBatch) -> list[NodeLayer]:
     config = model.config
     events = prepare(batch, BEAMS if config.beams else (), config.massless, model.stable, TILE_PAIRS)
-    x, p4, norm = model._start(batch, events)
-    n, layout, layers = len(batch.p4), events.layout, []
+    with _listening([model.first_invariants]) as heard:
+        model(batch)
+    x, layout = heard[0][0]  # what the first level starts from
+    p4 = layout.to_slots((events.p4 * config.scale).to(model.dtype)).T.unsqueeze(1).contiguous()
+    norm = (events.products(model.dtype)[1] * config.scale**2).abs()
+    n, layers = len(batch.p4), []
     stages = zip(model.levels, model.perceptrons, model.invariants)
     for number, (level, perceptron, forms) in enumerate(stages):
         parts = (level.level(x), perceptron.parameters_of_layers(), forms.forms(x))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eqviz.errors import DataError
-from eqviz.plots.fields import sequential
+from eqviz.plots.fields import sequential, signed_colours
 from eqviz.plots.style import (
     INK,
     MUTED,
@@ -41,7 +41,7 @@ def answers_along(
     symmetry: str = "none",
     logx: bool = False,
     dark: bool = False,
-    height: int = 320,
+    height: int = 350,
 ) -> hv.Overlay:
     """Changes of answers and invariants along an orbit: the first curve in ink, the rest in shades.
 
@@ -66,7 +66,7 @@ def answers_along(
         elements.append(points.opts(color=INK[dark], size=7, line_color=PAPER[dark]))
     reach = max([least, *(1.1 * float(np.abs(y[np.isfinite(y)]).max(initial=0.0)) for y in drawn.values())])
     shared = _axes(x, mark, xlabel, ylabel, logx, dark, height)
-    return overlay(elements, legend_cols=2, **{**shared, "ylim": (-reach, reach)})
+    return overlay(elements, legend_cols=4, **{**shared, "ylim": (-reach, reach)})
 
 
 def errors_along(
@@ -75,7 +75,7 @@ def errors_along(
     *,
     exact: Mapping[str, ArrayLike] | None = None,
     baseline: ArrayLike | None = None,
-    baseline_name: str = "image, there and back",
+    baseline_name: str = "there and back",
     mark: float | None = None,
     dtype: str = "float32",
     xlabel: str = "angle [°]",
@@ -83,7 +83,7 @@ def errors_along(
     symmetry: str = "none",
     logx: bool = False,
     dark: bool = False,
-    height: int = 320,
+    height: int = 350,
 ) -> hv.Overlay:
     """Relative error of every layer along an orbit, the group's own elements marked.
 
@@ -112,7 +112,7 @@ def errors_along(
     floor = hv.HLine(ROUNDING[dtype]).opts(color=MUTED[dark], line_width=1, line_dash="dotdash")
     shared = _axes(x, mark, xlabel, ylabel, logx, dark, height)
     more = {"logy": True, "ylim": (low, 5.0)}
-    return overlay([floor, *elements], legend_cols=2, **{**shared, **more})
+    return overlay([floor, *elements], legend_cols=4, **{**shared, **more})
 
 
 def trajectory(
@@ -166,7 +166,7 @@ def replace_here(figure: Any, point: Sequence[float]) -> None:
 
 def small_multiples(
     rows: Mapping[str, ArrayLike], labels: Sequence[str], *, symmetry: str = "none", dark: bool = False,
-    tile: int = 108, first_log: bool = True,
+    tile: int = 84, first_log: bool = True,
 ) -> hv.Overlay:  # fmt: skip
     """Several elements side by side: one row of maps for each entry, the first on a logarithmic scale.
 
@@ -175,18 +175,24 @@ def small_multiples(
         labels: of the n elements.
     """
     n, elements, ticks = len(labels), [], []
+    signed = [
+        number > 0 and float(np.nanmin(values)) < -0.02 * float(np.nanmax(np.abs(values)))
+        for number, values in enumerate(rows.values())
+    ]  # else a bicubic undershoot
     for number, (name, values) in enumerate(rows.items()):
         stack = np.asarray(values, dtype=np.float64)
+        if number and not signed[1]:
+            stack = np.maximum(stack, 0.0)
         if stack.ndim != 3 or len(stack) != n:
             raise DataError(f"expected {n} maps (n, H, W) of {name}, got {stack.shape}")
         bottom, log = len(rows) - 1.0 - number, first_log and not number
         strip = _strip(stack, log)
         size = np.abs(strip[np.isfinite(strip)])
         top = float(size.max()) if size.size and size.max() > 0 else 1.0
-        low = float(np.nanmin(strip, initial=0.0))
-        limits = (max(top / 1e4, 1e-12), top) if log else (min(low, 0.0), top)
+        limits = (max(top / 1e4, 1e-12), top) if log else (-top if signed[1] else 0.0, top)
         image = hv.Image(strip.T[::-1], bounds=(0, bottom, n, bottom + 0.96), kdims=["element", "row"])
-        style = {"cmap": sequential(symmetry if number else "SO+(1,3)", dark), "clim": limits}
+        hues = sequential(symmetry if number else "SO+(1,3)", dark)
+        style = {"cmap": signed_colours(dark) if number and signed[1] else hues, "clim": limits}
         elements.append(image.opts(**style, cnorm="log" if log else "linear"))
         ticks.append((bottom + 0.48, name))
     shared = options("", "", "", dark=dark, show_grid=False, show_legend=False)
