@@ -42,4 +42,8 @@ export function render({model, el}) {
   model.on("items", draw)
   model.on("chosen", draw)
   el.append(style, box)
+  requestAnimationFrame(() => {  // a link may name a run far down the list
+    const first = box.querySelector(".on")
+    if (first) { box.scrollTop = first.offsetTop - box.offsetTop - 40 }
+  })
 }
