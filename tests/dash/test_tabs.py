@@ -31,7 +31,7 @@ def cards(tab) -> dict[str, FigureCard]:
 
 
 def test_tabs_are_found_by_themselves() -> None:
-    assert list(TABS) == ["overview", "runs", "boosts", "jets", "representations"]
+    assert list(TABS) == ["overview", "runs", "boosts", "orbits", "filters", "jets", "representations"]
     folder = Path(__file__).resolve().parents[2] / "eqviz" / "dash" / "tabs"
     assert set(TABS) == {path.stem for path in folder.glob("*.py")} - {"__init__"}
 
