@@ -130,3 +130,16 @@ def test_families_are_one_network_on_several_numbers_of_jets(configurations: lis
     assert [group[-1].label for group in groups] == list(NETWORKS)
     head, *rows = Cells(planar.efficiency_table(configurations), "efficiency").rows
     assert head[3:] == ["AUC, 50 jets", "AUC, 1,000 jets"] and len(rows) == 3
+
+
+@pytest.mark.parametrize("name", ["planar.yaml", "planar_full.yaml"])
+def test_shipped_studies_can_be_planned(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EQVIZ_PLANAR_DATA", "/some/folder")  # asked for when a run starts, not before
+    plan = make_plan(load_study(Path(__file__).parents[2] / "studies" / name))
+    labels = {run.label for run in plan.runs}
+    groups = {f"{group}{lite}" for group in ("C4", "C8", "D4", "D8") for lite in ("", " lite")}
+    assert groups | {"CNN", "ResNeXt", "harmonic", "relaxed D4, lite", "PFN, on particles"} <= labels
+    assert {f"D4 lite ({part:g} % of the jets)" for part in (1, 5, 20)} <= labels
+    assert len({run.run_id for run in plan.runs}) == len(plan.runs)
+    seeds = {run.parameters["seed"] for run in plan.runs if run.label == "CNN"}
+    assert len(seeds) == (3 if name == "planar.yaml" else 5)
