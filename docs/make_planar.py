@@ -22,6 +22,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
+from matplotlib.ticker import MultipleLocator
 
 from eqviz.data import load, load_images
 from eqviz.evaluation.inference import as_seen
@@ -110,6 +111,7 @@ def draw_differences(panel: Axes, whole: Sequence[Configuration], tags: dict[str
         panel.errorbar(d.value, row, xerr=d.total, color=tag.colour(), marker="o", mfc=fill, capsize=0)
         panel.errorbar(d.value, row, xerr=d.spread or 0, color=tag.colour(), linewidth=3.5, fmt="none")
     panel.axvline(0, color=MUTED[False], linewidth=1)
+    panel.xaxis.set_major_locator(MultipleLocator(0.05))
     panel.set_yticks(range(len(found)), [d.second for d in found])
     panel.set_title("AUC − AUC of the CNN, same test jets", loc="left")
     panel.set_xlabel("difference; thick: seeds, thin: with the test jets")
