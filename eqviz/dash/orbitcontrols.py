@@ -44,6 +44,7 @@ class OrbitControls(pn.viewable.Viewer):
         self.axis = _choice({text: key for key, text in AXES.items()}, session.axis)
         self.shuffle = pmui.IntSlider(label="permutation number", start=0, end=20, **wide)
         self.dtype = _choice(["float32", "float64"], session.dtype)
+        self.stable = _choice({"stable": True, "naive": False}, session.stable)
         self.play = pmui.Toggle(label="Play", icon="play_arrow", value=False, size="small", margin=(14, 2))
         self.back = pmui.Button(label="Identity", variant="text", size="small", margin=(14, 2))
         self._box = pn.FlexBox(
@@ -96,7 +97,8 @@ class OrbitControls(pn.viewable.Viewer):
             middle: list[Any] = [self.angle, self.mirrored, self.shift_eta, self.shift_phi]
             return [*first, *middle, player, _labelled("orbit along", self.along), self._precision()]
         middle = [_labelled("element", self.move), self.gamma, self.angle, self.shuffle]
-        return [*first, *middle, _labelled("axis", self.axis), player, self._precision()]
+        arithmetic = _labelled("arithmetic", self.stable)
+        return [*first, *middle, _labelled("axis", self.axis), player, arithmetic, self._precision()]
 
     def _precision(self) -> pn.Column:
         return _labelled("precision", self.dtype)
@@ -106,7 +108,7 @@ class OrbitControls(pn.viewable.Viewer):
             "orbit_run": self.run, "orbit_layer": self.layer, "orbit_field": self.field, "angle": self.angle,
             "mirrored": self.mirrored, "shift_eta": self.shift_eta, "shift_phi": self.shift_phi,
             "along": self.along, "move": self.move, "gamma": self.gamma, "axis": self.axis,
-            "shuffle": self.shuffle, "dtype": self.dtype,
+            "shuffle": self.shuffle, "dtype": self.dtype, "stable": self.stable,
         }  # fmt: skip
 
     def _sync(self) -> None:
@@ -114,7 +116,7 @@ class OrbitControls(pn.viewable.Viewer):
         wanted: dict[Any, Any] = {
             self.angle: session.angle, self.mirrored: session.mirrored, self.along: session.along,
             self.move: session.move, self.gamma: nearest_gamma(session.gamma), self.axis: session.axis,
-            self.dtype: session.dtype,
+            self.dtype: session.dtype, self.stable: session.stable,
             self.shift_eta: max(self.shift_eta.start, min(self.shift_eta.end, session.shift_eta)),
             self.shift_phi: max(self.shift_phi.start, min(self.shift_phi.end, session.shift_phi)),
             self.shuffle: min(self.shuffle.end, session.shuffle),

@@ -44,8 +44,8 @@ class ImagePage:
         self._gap = Picture(card("Their difference", "orbit-difference"))
         self._errors = card("Error of every layer", "orbit-errors")
         self._answer = card("Answers along the orbit", "orbit-answers")
-        self._path = card("Path of the layer's features", "orbit-path-layer")
-        self._flat = card("Path of the invariant features", "orbit-path-invariants")
+        self._path = card("Path of the layer", "orbit-path-layer")
+        self._flat = card("Path of the invariants", "orbit-path-invariants")
         self._many = card("The orbit side by side", "orbit-multiples", styles={"flex": "2 1 720px"})
         self._models: dict[str, Any] = {}
         self._drawn: dict[str, Any] = {}

@@ -38,8 +38,8 @@ class JetPage:
         self._gap = NodePicture(card("Their difference", "orbit-difference"))
         self._answer = card("Answers along the orbit", "orbit-answers")
         self._errors = card("Error of every layer", "orbit-errors")
-        self._path = card("Path of the layer's features", "orbit-path-layer")
-        self._flat = card("Path of the invariant features", "orbit-path-invariants")
+        self._path = card("Path of the layer", "orbit-path-layer")
+        self._flat = card("Path of the invariants", "orbit-path-invariants")
         self._many = card("The orbit side by side", "orbit-multiples", styles={"flex": "2 1 720px"})
         self._models: dict[str, Any] = {}
         self._drawn: dict[str, Any] = {}
@@ -231,13 +231,15 @@ class JetPage:
         moves = [Move(kind, self.move.axis, float(amount)) for amount in amounts]
         events = [moved_jet(batch, move).p4.numpy() for move in moves]
         first = np.arange(len(batch.p4), dtype=np.float64) + 1
-        labels = {"boost": "γ = {:g}", "rotation": "{:.0f}°", "permutation": "order {:.0f}"}[kind]
+        labels = {"boost": "γ = {:,.0f}", "rotation": "{:.0f}°", "permutation": "order {:.0f}"}[kind]
         shown = np.degrees(amounts) if kind == "rotation" else amounts
         figure = nodes.event_strip(
             events, [first] * len(events), [labels.format(a) for a in shown], symmetry=self._symmetry(),
             dark=dark, tile=98,
         )  # fmt: skip
-        text = f"{len(events)} elements in η–φ, each in a window of the half width below it; colour is the "
+        text = (
+            f"{len(events)} elements in η–φ, each in a window of the half width written below; colour is the "
+        )
         text += "place of a constituent in the list, area its share of pT."
         update(self._many, figure, text, self._code())
 

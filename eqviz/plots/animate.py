@@ -23,6 +23,8 @@ from eqviz.plots.style import INK, MUTED, PAPER
 Array = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 SUFFIXES = (".gif", ".mp4")
+COLOURS = 64  # of a GIF's palette
+_LETTERS = {"ρ": "rho", "η": "eta", "φ": "phi", "Φ": "Phi", "γ": "gamma", "−": "-", "→": "->", "·": " "}
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,10 +135,10 @@ def draw_frame(frame: Frame, track: Track | None = None, side: int = 200, dark: 
     width, height = width + width % 2, height + height % 2  # video encoders want even numbers
     sheet = Image.new("RGB", (width, height), PAPER[dark])
     pen = ImageDraw.Draw(sheet)
-    pen.text((gap, 6), frame.name, fill=INK[dark], font=_font(15))
+    pen.text((gap, 6), _plain(frame.name), fill=INK[dark], font=_font(15))
     for number, panel in enumerate(frame.panels):
         left = gap + number * (side + gap)
-        pen.text((left, 30), panel.title, fill=INK[dark], font=_font(13))
+        pen.text((left, 30), _plain(panel.title), fill=INK[dark], font=_font(13))
         sheet.paste(Image.fromarray(_panel(panel, side, dark)), (left, top))
         pen.rectangle((left, top, left + side - 1, top + side - 1), outline=MUTED[dark])
         _marks(pen, panel, (left, top), side, dark)
@@ -229,8 +231,10 @@ def _track(
         )
     mark = place(at, 0)[0]
     pen.line([(mark, top), (mark, top + height)], fill=INK[dark], width=2)
-    text = f"{', '.join(curves)} ({track.ylabel}) against {track.xlabel}: {low:.4g} to {high:.4g}"
-    pen.text((left, top + height + 5), text, fill=INK[dark], font=_font(12))
+    first, *rest = curves
+    names = f"{first} (thick) and {len(rest)} more" if rest else first
+    text = f"{names}: {track.ylabel}, against {track.xlabel} from {low:.4g} to {high:.4g}"
+    pen.text((left, top + height + 5), _plain(text), fill=INK[dark], font=_font(12))
 
 
 def _write_gif(path: Path, frames: Sequence[Pixels], per_second: float) -> None:
@@ -239,7 +243,7 @@ def _write_gif(path: Path, frames: Sequence[Pixels], per_second: float) -> None:
     images = [Image.fromarray(frame) for frame in frames]
     # one palette for all frames: colours must not flicker
     tall = Image.fromarray(np.concatenate([frames[i] for i in {0, len(frames) // 3, 2 * len(frames) // 3}]))
-    palette = tall.quantize(128, method=Image.Quantize.MEDIANCUT)
+    palette = tall.quantize(COLOURS, method=Image.Quantize.MEDIANCUT)
     drawn = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
     duration = max(20, round(1000 / per_second))
     # a frame equal to the one before is kept, so that there are as many as asked for
@@ -270,6 +274,13 @@ def _encoder() -> str:
 
 def _rgb(colours: Sequence[str]) -> Array:
     return np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in colours], dtype=np.float64)
+
+
+def _plain(text: str) -> str:
+    """The text in letters that Pillow's own font has."""
+    for letter, name in _LETTERS.items():
+        text = text.replace(letter, name)
+    return text
 
 
 def _font(size: int) -> Any:

@@ -36,7 +36,8 @@ def node_scalars(
     """
     columns = node_columns(p4, values)
     low, high, colours = _scale(columns["value"], limit, log, symmetry, dark)
-    points = hv.Points(columns, [D_ETA, D_PHI], [hv.Dimension("value", label="feature"), "size"])
+    label = "|difference| / largest" if log else "feature"
+    points = hv.Points(columns, [D_ETA, D_PHI], [hv.Dimension("value", label=label), "size"])
     points = points.opts(
         size="size", color="value", cmap=colours, clim=(low, high), cnorm="log" if log else "linear",
         line_color=MUTED[dark], line_width=0.6, **_bar(dark),
@@ -87,7 +88,7 @@ def event_strip(
         rows.append(
             np.stack([number + 0.5 + x, 0.5 + y, columns["value"], 0.5 * columns["size"] + 2], axis=1)
         )
-        ticks.append((number + 0.5, f"{label}, ±{reach:.2g}"))
+        ticks.append((number + 0.5, f"{label}\n±{reach:.2g}"))
     table = np.concatenate(rows) if rows else np.zeros((0, 4))
     low, high, colours = _scale(table[:, 2], None, False, symmetry, dark)
     points = hv.Points(table, ["event", "row"], ["feature", "size"])

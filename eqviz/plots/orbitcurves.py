@@ -66,7 +66,7 @@ def answers_along(
         elements.append(points.opts(color=INK[dark], size=7, line_color=PAPER[dark]))
     reach = max([least, *(1.1 * float(np.abs(y[np.isfinite(y)]).max(initial=0.0)) for y in drawn.values())])
     shared = _axes(x, mark, xlabel, ylabel, logx, dark, height)
-    return overlay(elements, legend_cols=4, **{**shared, "ylim": (-reach, reach)})
+    return overlay(elements, legend_cols=3, **{**shared, "ylim": (-reach, reach)})
 
 
 def errors_along(

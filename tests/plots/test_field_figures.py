@@ -155,7 +155,7 @@ def test_the_first_frame_of_an_orbit_is_the_identity(tmp_path: Path) -> None:
         assert film.n_frames == 3
         first = np.asarray(film.convert("RGB"), dtype=float)
     expected = draw_frame(made[0], track, 64).astype(float)
-    assert np.abs(first - expected)[:-4].mean() < 6  # 128 colours for all frames
+    assert np.abs(first - expected)[:-4].mean() < 8  # few colours for all frames
 
 
 def test_what_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
