@@ -41,6 +41,7 @@ class Case:
         function: of tensors, several results.
         inputs: the tensors.
         flops, bytes: operations of the forward pass; every input read and every output written once.
+        precision: the arithmetic that counts: "fp32", "tf32", "fp64".
         plain: the same as plain tensor code, for PyTorch's compiler; None where it has no such form.
     """
 
@@ -49,6 +50,7 @@ class Case:
     inputs: tuple[Tensor, ...]
     flops: float
     bytes: float
+    precision: str = "fp32"
     plain: Callable[..., Any] | None = None
 
     def double(self) -> Case:
@@ -108,7 +110,9 @@ def gram(p4: Tensor, layout: PairLayout, real: float) -> Case:
     def function(p4: Tensor) -> Tensor:
         return minkowski_features(p4, layout, torch.float32, "matrix").T * mask
 
-    return Case("minkowski_gram", function, (p4.requires_grad_(),), 40 * real, 32 * len(p4) + 8 * real)
+    return Case(
+        "minkowski_gram", function, (p4.requires_grad_(),), 40 * real, 32 * len(p4) + 8 * real, "fp64"
+    )
 
 
 def message(random: Callable[..., Tensor], layout: PairLayout, real: float, width: int) -> Case:
@@ -131,7 +135,8 @@ def message(random: Callable[..., Tensor], layout: PairLayout, real: float, widt
         return torch.zeros_like(u).index_add(0, i, m), (c * mask).squeeze(1)
 
     work = real * (4 * width**2 + 12 * width)
-    return Case("minkowski_message", function, inputs, work, 12 * layout.n_slots * width + 12 * real, plain)
+    traffic = 12 * layout.n_slots * width + 12 * real
+    return Case("minkowski_message", function, inputs, work, traffic, "tf32", plain)
 
 
 def permutation(random: Callable[..., Tensor], pairs: MirrorPairs, real: float, sizes: Sizes) -> list[Case]:
@@ -161,8 +166,8 @@ def permutation(random: Callable[..., Tensor], pairs: MirrorPairs, real: float, 
     work, wide = 2 * real * narrow * hidden, 4 * real * (narrow + hidden)
     return [
         Case("pair_aggregate", aggregate, (a,), 2 * real * narrow, 4 * real * narrow),
-        Case("pair_mix", mix, (a, *weights, *nodes), work, wide),
-        Case("mix_message", both, (a, *weights, *nodes, *head), 2 * work, 8 * real * narrow),
+        Case("pair_mix", mix, (a, *weights, *nodes), work, wide, "tf32"),
+        Case("mix_message", both, (a, *weights, *nodes, *head), 2 * work, 8 * real * narrow, "tf32"),
     ]
 
 

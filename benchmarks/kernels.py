@@ -1,47 +1,43 @@
 """The GPU kernels: right first, then timed beside eager and compiled PyTorch, pelican-lite and ceilings.
 
-    python -m benchmarks --gpu kernels
-
-On a machine without a GPU only ``--quick`` runs: tiny jets and networks in Triton's interpreter
-(TRITON_INTERPRET=1), every check and every row, and times that mean nothing.
+python -m benchmarks --gpu          # writes results/kernels-gpu.csv
+python -m benchmarks --gpu --dry    # every check and row in Triton's interpreter, times that mean nothing
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from benchmarks.gpu import Budget, Ceilings, Meter, matmul_precision, rate, roofline
 from benchmarks.kernel_cases import Case, cases
 from benchmarks.measure import benchmark_jets
 from benchmarks.registry import Row, Settings, register
+from benchmarks.steps import (
+    EAGER,
+    KERNEL,
+    NETWORKS,
+    PEER,
+    TINY,
+    Networks,
+    network,
+    peer_rows,
+    recorded_rows,
+    whole_rows,
+)
 from eqviz.data.jets import JetBatch
-from eqviz.errors import ConfigError
-from eqviz.models import JetModel, build_model
-from eqviz.models.pelican import SIZES
 from eqviz.ops import dispatch
 from eqviz.ops.dispatch import use_kernels
 
-EPOCH_JETS = 1_200_000
 BATCHES = (100, 512)
 TOLERANCE = 3e-3  # of the largest entry: TF32 keeps 10 bits
-SECONDS = 420  # no further comparison is started after this long
-KERNEL, EAGER, COMPILED, PEER = "kernel", "eager", "compiled", "pelican-lite compiled"
-Networks = dict[str, tuple[str, dict[str, Any]]]
-NETWORKS: Networks = {
-    "LorentzNet": ("lorentznet", {}),
-    "PELICAN 208k": ("pelican", SIZES["208k"]),
-    "LGN": ("lgn", {}),
-}
-TINY: Networks = {
-    "LorentzNet": ("lorentznet", {"n_blocks": 1, "hidden": 8}),
-    "PELICAN 208k": ("pelican", SIZES["326"]),
-    "LGN": ("lgn", {"channels": (2, 2), "n_bells": 2, "max_weight": 1}),
-}
+COMPILED = "compiled"
+# Longest times in seconds of a part: kernels, a network, the compiler on a plain form, pelican-lite
+LIMITS = {"case": 25.0, "network": 25.0, "compiled": 60.0, "peer": 110.0}
 
 
 @register(
@@ -52,27 +48,61 @@ TINY: Networks = {
 def run(settings: Settings) -> list[Row]:
     if settings.device == "cpu" and not (settings.quick and dispatch.INTERPRETED):
         return []  # times of an interpreter mean nothing
-    start = time.monotonic()
+    budget = Budget(settings.seconds, settings.report)
     jets, source = sample(settings)
     networks, tiny = (NETWORKS, False) if settings.device == "cuda" else (TINY, True)
     sizes = (2,) if settings.quick else BATCHES
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high")  # TF32 for all alike
-    try:
-        verify_all(jets.select(range(sizes[0])).to(settings.device), networks, tiny)
-        meter = Meter(settings)
-        out = meter.ceilings()
-        bytes_s, flops = out[0].value * 1e9, out[1].value * 1e12
-        for size in sizes:
-            batch = jets.select(range(size)).to(settings.device)
-            setting = f"batch {size}, {source}, float32 as TF32"
-            for case in cases(batch, tiny):
-                out += case_rows(case, meter, bytes_s, flops, setting)
-            compiled = settings.device == "cuda" and time.monotonic() - start < SECONDS
-            out += network_rows(batch, networks, meter, setting, compiled)
-        return out
-    finally:
-        torch.set_float32_matmul_precision(before)
+    batches = {size: jets.select(range(size)).to(settings.device) for size in sizes}
+    meter = Meter(settings)
+    with matmul_precision("high"):  # TF32 for all alike
+        verify_all(batches[sizes[0]], networks, tiny)
+        budget.add(
+            [Row("checks", KERNEL, 1, 1, 1, "passed", f"{TOLERANCE} of the largest entry of a result")]
+        )
+        rows, ceilings = meter.ceilings()
+        budget.add(rows)
+        for size, batch in batches.items():
+            plan(budget, batch, networks, tiny, meter, ceilings, f"batch {size}, {source}")
+        for size, batch in batches.items():
+            compilers(budget, batch, tiny, meter, f"batch {size}, {source}")
+    return budget.rows
+
+
+def plan(
+    budget: Budget,
+    batch: JetBatch,
+    networks: Networks,
+    tiny: bool,
+    meter: Meter,
+    ceilings: Ceilings,
+    setting: str,
+) -> None:
+    """Everything of ours on one batch; networks first, since they are what counts."""
+    short, exact = f"{setting}, float32 as TF32", f"{setting}, float32"
+    for name, (key, options) in networks.items():
+        model = network(key, options, batch)
+        for mode in ("triton", "reference"):
+            work = partial(whole_rows, name, model, batch, meter, mode, short)
+            budget.part(f"{name}: training, {mode}", short, LIMITS["network"], work)
+        work = partial(recorded_rows, name, model, batch, meter, short)
+        budget.part(f"{name}: training, recorded", short, LIMITS["network"], work)
+    for case in cases(batch, tiny):
+        work = partial(case_rows, case, meter, ceilings, short)
+        budget.part(case.name, short, LIMITS["case"], work)
+        if case.precision == "tf32" and case.name == "minkowski_message":
+            with matmul_precision("highest"):
+                work = partial(case_rows, case, meter, ceilings, exact)
+                budget.part(case.name, exact, LIMITS["case"], work)
+
+
+def compilers(budget: Budget, batch: JetBatch, tiny: bool, meter: Meter, setting: str) -> None:
+    """What PyTorch's compiler makes of plain forms and of pelican-lite; last, since it may take minutes."""
+    setting = f"{setting}, float32 as TF32"
+    budget.part(f"PELICAN 208k, {PEER}", setting, LIMITS["peer"], partial(peer_rows, batch, meter, setting))
+    for case in cases(batch, tiny):
+        if case.plain is not None:
+            work = partial(compiled_rows, case, meter, setting)
+            budget.part(f"{case.name}, {COMPILED}", setting, LIMITS["compiled"], work)
 
 
 def sample(settings: Settings) -> tuple[JetBatch, str]:
@@ -106,167 +136,61 @@ def verify_all(batch: JetBatch, networks: Networks, tiny: bool) -> None:
         losses = []
         for mode in ("reference", "triton"):
             with use_kernels(mode), torch.no_grad():
-                losses.append(float(loss(model.eval(), batch)))
+                losses.append(float(nn.functional.cross_entropy(model.eval()(batch), batch.label)))
         if not abs(losses[0] - losses[1]) < 0.02 * max(abs(losses[0]), 0.1):
             raise AssertionError(f"{name}: loss {losses[1]:.4g} with kernels, {losses[0]:.4g} without")
 
 
-class Meter:
-    """Clocks and memory of one device: CUDA events on a GPU."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.device = settings.device
-        self.rounds = 1 if settings.quick else 20
-        self.large = 1 << (12 if settings.quick else 29)
-        self.order = 64 if settings.quick else 8192
-
-    def seconds(self, function: Callable[[], object]) -> list[float]:
-        """Of every call after three warm-up calls."""
-        for _ in range(3 if self.device == "cuda" else 0):
-            function()
-        if self.device != "cuda":
-            start = time.perf_counter()
-            function()
-            return [time.perf_counter() - start]
-        out = []
-        for _ in range(self.rounds):
-            first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            first.record()
-            function()
-            last.record()
-            last.synchronize()
-            out.append(first.elapsed_time(last) / 1e3)
-        return out
-
-    def memory_mb(self, function: Callable[[], object]) -> float:
-        """Largest growth of allocated GPU memory during a call; 0 without a GPU."""
-        if self.device != "cuda":
-            function()
-            return 0.0
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        function()
-        torch.cuda.synchronize()
-        return (torch.cuda.max_memory_allocated() - before) / 2**20
-
-    def ceilings(self) -> list[Row]:
-        """Bytes per second of a large copy, and TF32 operations per second of a large matrix product."""
-        source = torch.rand(self.large, device=self.device)
-        target = torch.empty_like(source)
-        copy = self.seconds(lambda: target.copy_(source))
-        a, b = torch.randn(2, self.order, self.order, device=self.device)
-        product = self.seconds(lambda: a @ b)
-        return [
-            rate("copy", "machine", 2 * source.nbytes / 1e9, copy, "GB/s", f"{source.nbytes} bytes"),
-            rate(
-                "matrix product", "machine", 2 * self.order**3 / 1e12, product, "TFLOP/s", f"{self.order}^3"
-            ),
-        ]
+def passes(case: Case) -> tuple[tuple[str, Callable[[], object], int], ...]:
+    """Quantity, call, and work in forward passes: the backward one needs twice as much."""
+    return ("forward", case.forward, 1), ("forward + backward", case.step, 3)
 
 
-def rate(quantity: str, name: str, amount: float, seconds: list[float], unit: str, setting: str) -> Row:
-    """Amount per second, median and range."""
-    values = [amount / value for value in seconds]
-    return Row(quantity, name, float(np.median(values)), min(values), max(values), unit, setting)
-
-
-def timed(quantity: str, times: dict[str, list[float]], setting: str) -> Iterator[Row]:
-    first = float(np.median(next(iter(times.values()))))
-    for name, values in times.items():
-        middle = float(np.median(values))
-        spread = min(values) * 1e3, max(values) * 1e3
-        yield Row(quantity, name, middle * 1e3, *spread, "ms", setting, middle / first)
-
-
-def case_rows(case: Case, meter: Meter, bytes_s: float, flops: float, setting: str) -> list[Row]:
-    """Times of one operation each way, what it reaches of the ceiling that binds it, and its memory."""
-    out, both = [], (("forward", case.forward), ("forward + backward", case.step))
-    for quantity, function in both:
+def case_rows(case: Case, meter: Meter, ceilings: Ceilings, setting: str) -> list[Row]:
+    """Times of one operation both ways, what it reaches of the ceiling that binds it, and its memory."""
+    out = []
+    for quantity, function, share in passes(case):
+        name = f"{case.name}: {quantity}"
         times, memory = {}, {}
-        for name, mode in ((KERNEL, "triton"), (EAGER, "reference")):
-            with use_kernels(mode):
-                times[name], memory[name] = meter.seconds(function), meter.memory_mb(function)
-        if case.plain is not None:
-            plain = case.compiled(meter.device == "cuda")
-            call = plain.forward if quantity == "forward" else plain.step
-            times[COMPILED], memory[COMPILED] = meter.seconds(call), meter.memory_mb(call)
-        out += timed(f"{case.name}: {quantity}", times, setting)
-        for name, value in memory.items():
-            out.append(Row(f"{case.name}: memory of {quantity}", name, value, value, value, "MB", setting))
-        backward = quantity != "forward"
-        work, traffic = case.flops * (3 if backward else 1), case.bytes * (3 if backward else 1)
-        out.append(rate(f"{case.name}: {quantity}", KERNEL, traffic / 1e9, times[KERNEL], "GB/s", setting))
-        out.append(rate(f"{case.name}: {quantity}", KERNEL, work / 1e12, times[KERNEL], "TFLOP/s", setting))
-        least = max(work / flops, traffic / bytes_s)
-        out.append(
-            rate(f"{case.name}: {quantity}", KERNEL, 100 * least, times[KERNEL], "% roofline", setting)
-        )
-    return out
-
-
-def network(key: str, options: dict[str, Any], batch: JetBatch) -> JetModel:
-    torch.manual_seed(0)
-    return build_model(key, **options).to(batch.p4.device)
-
-
-def loss(model: nn.Module, batch: JetBatch) -> Tensor:
-    return nn.functional.cross_entropy(model(batch), batch.label)
-
-
-def training_step(model: nn.Module, inputs: tuple[Any, ...], label: Tensor | None) -> Callable[[], None]:
-    """Forward, loss, backward and an AdamW step."""
-    optimiser = torch.optim.AdamW(model.parameters(), fused=next(model.parameters()).is_cuda)
-
-    def step() -> None:
-        optimiser.zero_grad(set_to_none=True)
-        nn.functional.cross_entropy(model(*inputs), label).backward()
-        optimiser.step()
-
-    return step
-
-
-def network_rows(
-    batch: JetBatch, networks: Networks, meter: Meter, setting: str, compiled: bool
-) -> list[Row]:
-    """Training steps: jets per second, seconds of an epoch, peak memory."""
-    out: list[Row] = []
-    for name, (key, options) in networks.items():
-        model = network(key, options, batch).train()
         for label, mode in ((KERNEL, "triton"), (EAGER, "reference")):
-            step = training_step(model, (batch,), batch.label)
             with use_kernels(mode):
-                out += step_rows(name, label, step, len(batch), meter, setting)
-    if compiled:
-        out += peer_rows(batch, meter, setting)
+                times[label], memory[label] = meter.seconds(function), meter.memory_mb(function)
+        out += timed(name, times, setting)
+        for label, value in memory.items():
+            out.append(Row(f"{case.name}: memory of {quantity}", label, value, value, value, "MB", setting))
+        ours, work, traffic = times[KERNEL], case.flops * share, case.bytes * share
+        least, binding = roofline(work, traffic, ceilings, case.precision)
+        out += [
+            rate(name, KERNEL, traffic / 1e9, ours, "GB/s", setting),
+            rate(name, KERNEL, work / 1e12, ours, "TFLOP/s", setting),
+            rate(name, KERNEL, 100 * least, ours, "% roofline", f"{setting}, bound by {binding}"),
+        ]
     return out
 
 
-def step_rows(
-    name: str, label: str, step: Callable[[], None], size: int, meter: Meter, setting: str
-) -> list[Row]:
-    seconds = meter.seconds(step)
-    middle, memory = float(np.median(seconds)), meter.memory_mb(step)
-    epoch = [value * EPOCH_JETS / size for value in (middle, min(seconds), max(seconds))]
+def compiled_rows(case: Case, meter: Meter, setting: str) -> list[Row]:
+    """The plain form by PyTorch's compiler."""
+    out = []
+    for quantity, function, _ in passes(case.compiled(meter.device == "cuda")):
+        seconds, memory = meter.seconds(function), meter.memory_mb(function)
+        out += timed(f"{case.name}: {quantity}", {COMPILED: seconds}, setting)
+        out.append(Row(f"{case.name}: memory of {quantity}", COMPILED, memory, memory, memory, "MB", setting))
+    return out
+
+
+def timed(name: str, times: dict[str, list[float]], setting: str) -> list[Row]:
+    """Milliseconds; where there are several, ratios to the first."""
+    first = float(np.median(next(iter(times.values()))))
     return [
-        rate(f"{name}: training", label, size, seconds, "jets/s", setting),
-        Row(f"{name}: epoch of 1.2M jets", label, epoch[0], epoch[1], epoch[2], "s", setting),
-        Row(f"{name}: memory of a step", label, memory, memory, memory, "MB", setting),
+        Row(
+            name,
+            label,
+            float(np.median(seconds)) * 1e3,
+            min(seconds) * 1e3,
+            max(seconds) * 1e3,
+            "ms",
+            setting,
+            float(np.median(seconds)) / first if len(times) > 1 else None,
+        )
+        for label, seconds in times.items()
     ]
-
-
-def peer_rows(batch: JetBatch, meter: Meter, setting: str) -> list[Row]:
-    """pelican-lite at its published tagging configuration, compiled, where it is installed."""
-    from benchmarks import pelican
-
-    try:
-        peer = torch.compile(pelican.PeerTagger().to(meter.device), dynamic=True)
-    except ModuleNotFoundError:
-        return []
-    ours = build_model("pelican", **SIZES["208k"])
-    if not hasattr(ours, "events"):
-        raise ConfigError("expected PELICAN to prepare the peer's events")
-    inputs = pelican.peer_inputs(ours, batch.to("cpu"))
-    moved = tuple(value.to(meter.device) if isinstance(value, Tensor) else value for value in inputs)
-    step = training_step(peer, moved, batch.label)
-    return step_rows("PELICAN 208k", PEER, step, len(batch), meter, setting)

@@ -56,7 +56,7 @@ def pair_functions(g, real, w0, w1, BI: tl.constexpr, BJ: tl.constexpr):
     return first.reshape(BI, BJ), second.reshape(BI, BJ)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n_jets", "n_slots"])
 def bells_forward(
     x, norm, decay, weights, jets, plain, weighted, n_jets, n_slots, C,
     N_PLAIN: tl.constexpr, D: tl.constexpr, DP: tl.constexpr, K: tl.constexpr, KP: tl.constexpr,
@@ -83,7 +83,7 @@ def bells_forward(
             tl.store(weighted + at, sum1, mask=inside & (d < D))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n_jets", "n_slots"])
 def bells_backward(
     x, norm, decay, weights, jets, d_plain, d_weighted, d_x, d_parameters, n_jets, n_slots, C,
     N_PLAIN: tl.constexpr, D: tl.constexpr, DP: tl.constexpr, K: tl.constexpr, KP: tl.constexpr,
@@ -125,7 +125,7 @@ def bells_backward(
     tl.store(into + 2 * KP, to_decay)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["width"])
 def sparse_kernel(a, b, starts, terms, values, out, width, LANES: tl.constexpr, ACC: tl.constexpr):
     """out_r = sum_e value_e a_p b_q over the terms e = (p, q) of row r; rows are ``width`` numbers long."""
     row = tl.program_id(1)

@@ -64,7 +64,7 @@ def compressed(x):
     return tl.where(x < 0, -value, value)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n_jets", "n_pairs"])
 def forward_kernel(
     p4, mass2, jets, out, n_jets, n_pairs,
     FORM: tl.constexpr, MASSIVE: tl.constexpr, COMPRESS: tl.constexpr, ACC: tl.constexpr,
@@ -106,7 +106,7 @@ def load_gradients(grad, n_pairs, at, mirrored, real, dot, norm, COMPRESS: tl.co
     return d_dot, d_norm
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n_jets", "n_pairs"])
 def backward_kernel(
     p4, jets, grad, d_p4, n_jets, n_pairs,
     FORM: tl.constexpr, COMPRESS: tl.constexpr, ACC: tl.constexpr, BI: tl.constexpr, BJ: tl.constexpr,

@@ -38,6 +38,7 @@ from eqviz.ops.triton import (
     times_transposed,
 )
 
+# Counts differ from batch to batch: a kernel is not compiled anew for those divisible by 16.
 BLOCKS = {"BI": 4, "BJ": 16}
 OPTIONS = {"num_warps": 4, "num_stages": 1}
 PAIRS_BLOCKS = {"BI": 8, "BJ": 16}
@@ -131,7 +132,7 @@ def hidden_gradient(
     return tl.where(p0 > 0, g0, 0.0), tl.where(p1 > 0, g1, 0.0), d_score
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n_jets", "s_feature"])
 def forward_kernel(
     u, v, s, jets, ws, wh, bh, wg, bg, wc, bc, vc, total, coordinate, n_jets, s_pair, s_feature,
     C: tl.constexpr, F: tl.constexpr, LO: tl.constexpr, HI: tl.constexpr, COORDINATES: tl.constexpr,
@@ -172,7 +173,7 @@ def forward_kernel(
             store_rows(total, (sum0, sum1), slot + i, i < pitch, C, LO, HI)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n_jets", "s_feature", "n_weights", "n_pairs"])
 def pairs_kernel(
     u, v, s, jets, ws, wh, bh, wg, bg, wc, bc, vc, d_total, d_coordinate, d_u, d_v, d_s, d_weights,
     n_jets, s_pair, s_feature, n_weights, n_pairs,
@@ -232,7 +233,7 @@ def pairs_kernel(
             store_rows(d_u, (du0, du1), slot + i, i < pitch, C, LO, HI)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n_jets", "s_feature", "n_weights"])
 def hidden_kernel(
     u, v, s, jets, ws, wh, bh, wg, bg, wc, bc, vc, d_total, d_coordinate, d_weights,
     n_jets, s_pair, s_feature, n_weights,
@@ -275,7 +276,7 @@ def hidden_kernel(
     add_matrix(into, tl.trans(h0), h2, tl.trans(h1), tl.trans(h3), C, LO, HI)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n_jets", "s_feature", "n_weights"])
 def coordinate_kernel(
     u, v, s, jets, ws, wh, bh, wg, bg, wc, bc, vc, d_coordinate, d_weights,
     n_jets, s_pair, s_feature, n_weights,

@@ -38,7 +38,7 @@ def pair_places(first, second, places, t, valid):
     return i, j, at, at + tl.load(places + 5 * i + 4, mask=valid, other=0)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n_pairs"])
 def mix_kernel(
     even, odd, u, v, d, first, second, places, out, n_pairs,
     C: tl.constexpr, LO: tl.constexpr, HI: tl.constexpr, R: tl.constexpr, SLOPE: tl.constexpr,
@@ -60,7 +60,7 @@ def mix_kernel(
         store_rows(out, z, mirror, valid, C, LO, HI)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n_nodes"])
 def sums_kernel(
     x, y, places, rows, columns, diagonal, n_nodes,
     C: tl.constexpr, LO: tl.constexpr, HI: tl.constexpr, BJ: tl.constexpr, ACC: tl.constexpr,
@@ -107,7 +107,7 @@ def sums_kernel(
         store_vector(diagonal + node * C, (d0, d1), C, LO, HI)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n_pairs"])
 def spread_kernel(
     rows, columns, diagonal, first, second, places, out, n_pairs,
     C: tl.constexpr, LO: tl.constexpr, HI: tl.constexpr, R: tl.constexpr, ACC: tl.constexpr,
@@ -127,7 +127,7 @@ def spread_kernel(
         store_rows(out, z, mirror, valid, C, LO, HI)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n_pairs"])
 def split_kernel(
     x, y, first, second, places, even, odd, n_pairs,
     C: tl.constexpr, LO: tl.constexpr, HI: tl.constexpr, R: tl.constexpr, ACC: tl.constexpr,
@@ -146,7 +146,7 @@ def split_kernel(
         store_rows(odd, (a[0] - b[0], a[1] - b[1]), t, valid, C, LO, HI)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["n_pairs"])
 def join_kernel(
     even, odd, first, second, places, out, n_pairs,
     C: tl.constexpr, LO: tl.constexpr, HI: tl.constexpr, R: tl.constexpr, ACC: tl.constexpr,
