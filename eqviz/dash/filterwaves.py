@@ -33,11 +33,9 @@ def harmonic(look: Look) -> list[Picture]:
         )  # fmt: skip
         text = f"|W| of {name}, an angular wave of frequency {k}; φ to the right, η upwards, in pixels"
         pictures.append(look.picture("Amplitude", "amplitude", state, text, amplitude))
-        text = (
-            f"arg W: it turns {k} times around the centre from the learned β = {found.phase:.2f} rad".replace(
-                "-", "−"
-            )
-        )
+        beta = f"{found.phase:.2f}".replace("-", "−")
+        turns = f"turns {k} times around the centre from" if k else "is everywhere, or opposite to,"
+        text = f"arg W {turns} the learned β = {beta} rad"
         phase = partial(plots.phase_map, found.angle, dark=look.dark)
         pictures.append(look.picture("Phase", "phase", state, text, phase))
         r = radii(len(found.real))
