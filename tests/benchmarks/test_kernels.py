@@ -1,7 +1,13 @@
-"""The kernels' benchmark: checks first, every row, and no time for a wrong kernel."""
+"""The kernels' benchmark: checks first, every row, and nothing lost where parts fail."""
 
 from __future__ import annotations
 
+import csv
+import math
+import os
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,37 +15,70 @@ import pytest
 import torch
 
 pytest.importorskip("triton", reason="Triton is not installed")
+ROOT = Path(__file__).parents[2]
+OPERATIONS = (
+    "minkowski_gram",
+    "minkowski_message",
+    "pair_aggregate",
+    "pair_mix",
+    "mix_message",
+    "bell_aggregate",
+    "cg_products",
+)
+# A bare GPU machine has PyTorch, Triton and NumPy; the command must do with these.
+BARE = """
+import sys
+blocked = ("escnn", "lie_learn", "panel", "papermill", "holoviews", "pelican", "torch_geometric", "e3nn")
+class Hiding:
+    def __init__(self, finder):
+        self.finder = finder
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+    def find_spec(self, name, path=None, target=None):
+        return None if name.split(".")[0] in blocked else self.finder.find_spec(name, path, target)
+sys.meta_path[:] = [Hiding(finder) for finder in sys.meta_path]
+from benchmarks.__main__ import main
+main(["--gpu", "--dry"])
+"""
 
 
-@pytest.fixture
-def kernels(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
+def test_dry_run_on_a_bare_machine_has_every_row(tmp_path):
+    environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
+    environment |= {"TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-W", "ignore", "-c", BARE]
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-2000:]
+    (path,) = tmp_path.glob("*/kernels-gpu.csv")
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0]["quantity"] == "checks", "nothing is timed before the checks"
+    found = {(row["quantity"], row["unit"]) for row in rows}
+    of = {}
+    for row in rows:
+        of.setdefault(row["quantity"], set()).add(row["implementation"])
+    for operation in OPERATIONS:
+        for part in ("forward", "forward + backward"):
+            units = {unit for quantity, unit in found if quantity == f"{operation}: {part}"}
+            assert units == {"ms", "GB/s", "TFLOP/s", "% roofline"}
+            assert {"kernel", "eager"} <= of[f"{operation}: memory of {part}"]
+    assert "compiled" in of["minkowski_message: forward + backward"]
+    for network in ("LorentzNet", "PELICAN 208k", "LGN"):
+        for quantity in ("training", "epoch of 1.2M jets", "memory of a step"):
+            assert of[f"{network}: {quantity}"] == {"kernel", "eager", "kernel, recorded"}
+    ceilings = [row["quantity"] for row in rows if row["implementation"] == "machine"]
+    assert ceilings == ["copy", *(f"matrix product {name}" for name in ("fp32", "tf32", "bf16", "fp64"))]
+    missing = [row for row in rows if "not measured" in row["note"]]
+    assert [row["quantity"] for row in missing] == ["PELICAN 208k, pelican-lite compiled"]
+    assert "ModuleNotFoundError" in missing[0]["note"] and missing[0]["value"] == "nan"
+
+
+def test_wrong_kernel_is_not_timed(monkeypatch):
     from benchmarks import kernels
-
-    return kernels
-
-
-def test_dry_run_has_every_row(kernels):
-    from benchmarks.registry import Settings
-
-    rows = kernels.run(Settings("cpu", 1, quick=True))
-    names = {row.quantity for row in rows}
-    operations = ("minkowski_gram", "minkowski_message", "pair_aggregate", "pair_mix", "mix_message")
-    for operation in (*operations, "bell_aggregate", "cg_products"):
-        assert {f"{operation}: forward", f"{operation}: forward + backward"} <= names
-        units = {row.unit for row in rows if row.quantity == f"{operation}: forward"}
-        assert units == {"ms", "GB/s", "TFLOP/s", "% roofline"}
-    for network in kernels.NETWORKS:
-        assert {
-            f"{network}: training",
-            f"{network}: epoch of 1.2M jets",
-            f"{network}: memory of a step",
-        } <= names
-    assert torch.get_float32_matmul_precision() == "highest"
-    assert kernels.run(Settings("cpu", 1)) == [], "nothing is reported of a machine without a GPU"
-
-
-def test_wrong_kernel_is_not_timed(kernels, monkeypatch):
     from eqviz.ops import dispatch
 
     jets, _ = kernels.sample(kernels.Settings("cpu", 1, quick=True))
@@ -50,5 +89,78 @@ def test_wrong_kernel_is_not_timed(kernels, monkeypatch):
         return [out * (1.01 if dispatch.wants_triton(out) else 1.0) for out in right(*inputs)]
 
     monkeypatch.setattr(kernels, "cases", lambda *_: [replace(case, function=wrong)])
+    reported = []
+    monkeypatch.setattr(kernels, "TINY", {})
     with pytest.raises(AssertionError, match="cg_products: result 0 is wrong by"):
-        kernels.verify_all(jets, {}, True)
+        kernels.run(kernels.Settings("cpu", 1, quick=True, report=reported.extend))
+    assert reported == [] and torch.get_float32_matmul_precision() == "highest"
+
+
+def test_no_row_without_a_gpu():
+    from benchmarks import kernels
+
+    assert kernels.run(kernels.Settings("cpu", 1)) == []
+
+
+def test_parts_that_fail_are_written_down_and_the_rest_goes_on():
+    from benchmarks.gpu import Budget
+    from benchmarks.registry import Row
+
+    told = []
+    budget = Budget(60.0, told.extend)
+
+    def full():
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 60 GiB")
+
+    def broken():
+        raise ValueError("no such layout\nsecond line")
+
+    budget.part("peer", "batch 512", 10, full)
+    budget.part("case", "", 10, broken)
+    budget.part("slow", "", 0.05, lambda: time.sleep(5))
+    budget.part("right", "", 10, lambda: [Row("right", "kernel", 1, 1, 1, "ms", "")])
+    budget.part("long", "", 1000, lambda: pytest.fail("there is no time for it"))
+    assert told == budget.rows and [row.quantity for row in told] == ["peer", "case", "slow", "right", "long"]
+    notes = ["out of GPU memory", "ValueError: no such layout", "stopped after 0 s", "", "it may take 1000"]
+    for row, note in zip(told, notes, strict=True):
+        assert row.note.endswith(note) and math.isnan(row.value) == (note != "")
+    with pytest.raises(AssertionError, match="wrong"):
+        budget.part("check", "", 10, lambda: (_ for _ in ()).throw(AssertionError("wrong")))
+
+
+def test_roofline_names_what_binds():
+    from benchmarks.gpu import rate, roofline
+
+    ceilings = {"bytes": 4e12, "tf32": 4e14, "fp32": 5e13}
+    assert roofline(4e14, 4e11, ceilings, "tf32") == (1.0, "tf32")
+    assert roofline(4e13, 8e12, ceilings, "tf32") == (2.0, "bytes")
+    row = rate("copy", "machine", 8.0, [4.0, 2.0, 1.0], "GB/s", "")
+    assert (row.value, row.low, row.high) == (4.0, 2.0, 8.0)
+
+
+def test_killed_command_leaves_what_it_had(monkeypatch, tmp_path):
+    from benchmarks import __main__ as command
+    from benchmarks.registry import BENCHMARKS, Row
+
+    def interrupted(settings):
+        settings.report([Row("copy", "machine", 1, 1, 1, "GB/s", "")])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "RESULTS", tmp_path)
+    monkeypatch.setattr(command, "discover", lambda _: None)
+    monkeypatch.setattr(BENCHMARKS, "get", lambda _: interrupted)
+    from benchmarks import kernels  # noqa: F401
+
+    with pytest.raises(KeyboardInterrupt):
+        command.main(["kernels"])
+    (left,) = tmp_path.iterdir()
+    assert left.name == "kernels-cpu.partial.csv" and len(left.read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(("arguments", "says"), [(["--dry"], "--gpu --dry"), (["--gpu"], "sees no GPU")])
+def test_command_refuses_what_it_cannot_do(arguments, says, monkeypatch):
+    from benchmarks import __main__ as command
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit, match=says):
+        command.main(arguments)
