@@ -80,26 +80,27 @@ def answer_track(scan: Any) -> tuple[Array, dict[str, Any], str, str]:
     """Positions, curves and labels of the answers along an orbit."""
     at = np.degrees(scan.at) if scan.along == "angle" else scan.at
     label = "angle [°]" if scan.along == "angle" else f"shift along {scan.along} [pixels]"
-    return at, answer_curves(scan.logits, scan.invariants), label, "change / size at g = 1"
+    return at, answer_curves(scan.logits, scan.invariants, scan.start), label, "change / size at g = 1"
 
 
-def answer_curves(logits: Array, invariants: Array, most: int = 6) -> dict[str, Array]:
-    """Changes of the answer and of the largest invariant features, in units of their size at the start.
+def answer_curves(logits: Array, invariants: Array, start: int = 0, most: int = 6) -> dict[str, Array]:
+    """Changes of the answer and of the largest invariant features, in units of their size at ``start``.
 
     The answer of two classes is Y = logit 1 - logit 0; its size is that of the logits, which does not vanish
     where the network is undecided. The size of the features is that of the largest.
     """
-    size = float(np.abs(logits[0]).max()) or 1.0
+    size = float(np.abs(logits[start]).max()) or 1.0
     curves = {}
     if logits.shape[1] == 2:
         y = logits[:, 1] - logits[:, 0]
-        curves["answer Y"] = (y - y[0]) / max(size, abs(float(y[0])))
+        curves["answer Y"] = (y - y[start]) / max(size, abs(float(y[start])))
     else:
-        curves |= {f"logit {k}": (logits[:, k] - logits[0, k]) / size for k in range(logits.shape[1])}
-    sizes = np.abs(invariants[0]) if invariants.size else np.zeros(0)
+        moved = (logits - logits[start]) / size
+        curves |= {f"logit {k}": moved[:, k] for k in range(logits.shape[1])}
+    sizes = np.abs(invariants[start]) if invariants.size else np.zeros(0)
     for k in np.argsort(-sizes, kind="stable")[:most]:
         if sizes.max() > 0:
-            curves[f"invariant {k + 1}"] = (invariants[:, k] - invariants[0, k]) / sizes.max()
+            curves[f"invariant {k + 1}"] = (invariants[:, k] - invariants[start, k]) / sizes.max()
     return curves
 
 

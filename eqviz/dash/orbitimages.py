@@ -45,7 +45,7 @@ class ImagePage:
         self._errors = card("Error of every layer", "orbit-errors")
         self._answer = card("Answers along the orbit", "orbit-answers")
         self._path = card("Path of the layer", "orbit-path-layer")
-        self._flat = card("Path of the invariants", "orbit-path-invariants")
+        self._flat = card("Path of invariants", "orbit-path-invariants")
         self._many = card("The orbit side by side", "orbit-multiples", styles={"flex": "2 1 720px"})
         self._models: dict[str, Any] = {}
         self._drawn: dict[str, Any] = {}
@@ -202,11 +202,14 @@ class ImagePage:
         points, shares = principal_plane(values)
         target = self._path if name == "path" else self._flat
         figure = orbitcurves.trajectory(
-            points, nearest, own=found.own, closed=found.along == "angle", shares=shares.tolist(),
-            symmetry=self._symmetry(), dark=self.session.dark,
+            points, nearest, start=found.start, own=found.own, closed=found.along == "angle",
+            shares=shares.tolist(), symmetry=self._symmetry(), dark=self.session.dark,
         )  # fmt: skip
         assert self.field is not None
-        what = f"{self.field.layer}, averaged over the image" if name == "path" else "What the head sees"
+        layer = self.field.layer
+        what = "What the head sees"
+        if name == "path":
+            what = f"{layer[:1].upper()}{layer[1:]}, averaged over the image"
         text = (
             f"{what}: {values.shape[1]} numbers in their first two principal components, in units of their "
         )
@@ -283,4 +286,4 @@ def _dots(found: ImageOrbit, layer: str) -> Array:
 
 def _short(motion: Motion) -> str:
     text = f"{np.degrees(motion.angle):.4g}°"
-    return f"{text}, reflected" if motion.mirrored else text
+    return f"{text}\nreflected" if motion.mirrored else text

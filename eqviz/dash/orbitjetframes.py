@@ -65,7 +65,7 @@ def jet_animation(
 
 def jet_track(scan: JetOrbit) -> tuple[Array, dict[str, ArrayLike], str]:
     """Positions (rapidity, degrees, or number), curves and label of the answers along an orbit."""
-    curves: dict[str, Any] = answer_curves(scan.logits, scan.invariants)
+    curves: dict[str, Any] = answer_curves(scan.logits, scan.invariants, scan.start)
     if scan.kind == "boost":
         return np.arccosh(scan.at), curves, "rapidity of the boost"
     if scan.kind == "rotation":

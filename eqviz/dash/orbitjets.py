@@ -39,7 +39,7 @@ class JetPage:
         self._answer = card("Answers along the orbit", "orbit-answers")
         self._errors = card("Error of every layer", "orbit-errors")
         self._path = card("Path of the layer", "orbit-path-layer")
-        self._flat = card("Path of the invariants", "orbit-path-invariants")
+        self._flat = card("Path of invariants", "orbit-path-invariants")
         self._many = card("The orbit side by side", "orbit-multiples", styles={"flex": "2 1 720px"})
         self._models: dict[str, Any] = {}
         self._drawn: dict[str, Any] = {}

@@ -31,7 +31,7 @@ class ImageOrbit:
     Attributes:
         along: "angle" (radians), "eta" or "phi" (pixels).
         at: (n,) where.
-        own: (n,) elements of the network's own group that move pixels onto pixels: exact ones.
+        own: (n,) turns of the network's own group that move pixels onto pixels: exact ones. No shifts.
         logits: (n, classes).
         invariants: (n, F) what the head sees.
         means: layer -> (n, D) coefficients averaged over the image.
@@ -49,6 +49,11 @@ class ImageOrbit:
     lengths: dict[str, Array]
     exact: dict[str, Array]
     there_and_back: Array
+
+    @property
+    def start(self) -> int:
+        """The element that is nearest to doing nothing."""
+        return int(np.argmin(np.abs(self.at)))
 
 
 @torch.no_grad()
@@ -77,7 +82,7 @@ def image_orbit(
     names = [name for name, _, _ in plain]
     return ImageOrbit(
         along, points,
-        np.array([part["own"] for part in parts]),
+        np.array([part["own"] and along == "angle" for part in parts]),
         np.stack([part["logits"] for part in parts]),
         np.stack([part["invariants"] for part in parts]),
         {name: np.stack([part["means"][name] for part in parts]) for name in names},

@@ -120,6 +120,11 @@ class JetOrbit:
     errors: dict[str, Array]
     means: dict[str, Array]
 
+    @property
+    def start(self) -> int:
+        """The element that does nothing."""
+        return int(np.argmin(np.abs(self.at)))
+
 
 def moved_jet(batch: JetBatch, move: Move) -> JetBatch:
     """One jet after the motion, masses kept, reference vectors carried along.

@@ -119,6 +119,7 @@ def trajectory(
     points: ArrayLike,
     here: int,
     *,
+    start: int = 0,
     own: ArrayLike | None = None,
     closed: bool = True,
     least: float = 0.05,
@@ -133,6 +134,7 @@ def trajectory(
     Args:
         points: (n, 2) in units of the features' size.
         here: the present element.
+        start: the identity: a ring.
         own: (n,) elements of the network's own group: dots.
         closed: whether the orbit returns to its start.
         least: half of the axes at least: an invariant network's path is a dot.
@@ -147,8 +149,8 @@ def trajectory(
     if own is not None and np.any(own):
         dots = hv.Scatter(path[np.asarray(own, dtype=bool)], "first", "second")
         elements.append(dots.opts(color=colour, size=8, line_color=PAPER[dark]))
-    start = hv.Scatter(path[:1], "first", "second")
-    elements.append(start.opts(color=PAPER[dark], line_color=INK[dark], line_width=2, size=12))
+    ring = hv.Scatter(path[start : start + 1], "first", "second")
+    elements.append(ring.opts(color=PAPER[dark], line_color=INK[dark], line_width=2, size=12))
     mark = hv.Scatter(path[here : here + 1], "first", "second", label="here")
     elements.append(mark.opts(color=INK[dark], size=10, line_color=PAPER[dark]))
     reach = max(least, 1.15 * float(np.abs(path).max(initial=0.0)))
