@@ -79,7 +79,12 @@ def library(op: str, dtype: torch.dtype) -> Library | None:
             if key not in _libraries:
                 try:
                     found = _load(_HERE / op / "native.c", dtype)
-                except NativeError as error:
+                except (
+                    NativeError,
+                    OSError,
+                    RuntimeError,
+                    ValueError,
+                ) as error:  # no home, no space, bad $CC
                     _log.warning("no C kernels for %s: %s; PyTorch is used, which is slower", op, error)
                     found, _reasons[key] = None, str(error)
                 _libraries[key] = found
@@ -129,7 +134,8 @@ def _load(source: Path, dtype: torch.dtype) -> Library:
     try:
         name = f"{source.parent.name}-{bits}-{_key(source, compiler)}.so"
         path = _private_folder() / name
-    except OSError:
+    except (OSError, RuntimeError) as error:  # also where there is no home folder
+        _log.info("no folder for compiled libraries: %s", error)
         path = None
     try:
         if path is not None:
@@ -193,6 +199,7 @@ def _compiler() -> list[str]:
 
 
 def _compile(compiler: list[str], options: list[str], target: Path) -> None:
+    _log.info("compiling C kernels with %s", shlex.join(compiler))
     message = ""
     for tuning in _TUNING:
         done = _run([*compiler, *_FLAGS.split(), *tuning.split(), *options, "-o", str(target), "-lm"])

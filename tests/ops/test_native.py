@@ -111,12 +111,22 @@ def test_without_a_folder_it_is_compiled_for_the_process(ops, tmp_path, monkeypa
     assert not list(somewhere.iterdir()), "nothing is put where a link leads"
 
 
+@needs_compiler
+def test_without_a_home_folder_it_is_compiled_for_the_process(ops, monkeypatch):
+    monkeypatch.delenv("EQVIZ_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", staticmethod(lambda: (_ for _ in ()).throw(RuntimeError("no home"))))
+    assert twice().tolist() == [0, 2, 4, 6, 8]
+
+
 @pytest.mark.parametrize(
     ("variables", "why"),
     [
         ({"PATH": "/nonexistent", "CC": ""}, "no C compiler"),
         ({"CC": "false"}, "false failed"),
         ({"CC": "sleep 5"}, "cannot be run|failed"),
+        ({"CC": "cc 'unclosed"}, "quotation"),
+        ({"TMPDIR": "/nonexistent", "EQVIZ_CACHE": "/proc/nowhere", "CC": "false"}, "false failed|temporary"),
     ],
 )
 def test_without_a_working_compiler_there_is_a_reason_and_no_error(ops, variables, why, monkeypatch, caplog):
