@@ -161,13 +161,36 @@ class PairLayout:
 
     def to_slots(self, values: Tensor) -> Tensor:
         """(n, ...) node values in slot order, (S, ...), zero on padding."""
-        if self.n_slots == self.n_nodes:
-            return values[self.slot_node]
-        return torch.cat([values, values.new_zeros(1, *values.shape[1:])])[self.slot_node]
+        return _ToSlots.apply(values, self)
 
     def to_nodes(self, values: Tensor) -> Tensor:
         """(S, ...) slot values in node order, (n, ...)."""
-        return values[self.node_slot]
+        return _ToNodes.apply(values, self)
+
+
+# Each is the gradient of the other: a gather both ways, where autograd would scatter and add.
+class _ToSlots(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, layout: PairLayout) -> Tensor:
+        ctx.layout = layout
+        if layout.n_slots > layout.n_nodes:
+            values = torch.cat([values, values.new_zeros(1, *values.shape[1:])])
+        return values.index_select(0, layout.slot_node)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return _ToNodes.apply(grad, ctx.layout), None
+
+
+class _ToNodes(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, layout: PairLayout) -> Tensor:
+        ctx.layout = layout
+        return values.index_select(0, layout.node_slot)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return _ToSlots.apply(grad, ctx.layout), None
 
 
 def _groups(sizes: np.ndarray, limit: int) -> Iterator[tuple[int, int]]:
