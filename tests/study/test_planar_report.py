@@ -139,7 +139,7 @@ def test_shipped_studies_can_be_planned(name: str, monkeypatch: pytest.MonkeyPat
     labels = {run.label for run in plan.runs}
     groups = {f"{group}{lite}" for group in ("C4", "C8", "D4", "D8") for lite in ("", " lite")}
     assert groups | {"CNN", "ResNeXt", "harmonic", "relaxed D4, lite", "PFN, on particles"} <= labels
-    assert {f"D4 lite ({part:g} % of the jets)" for part in (1, 5, 20)} <= labels
+    assert {f"D4 ({part:g} % of the jets)" for part in (1, 5, 20)} <= labels
     assert len({run.run_id for run in plan.runs}) == len(plan.runs)
     seeds = {run.parameters["seed"] for run in plan.runs if run.label == "CNN"}
     assert len(seeds) == (3 if name == "planar.yaml" else 5)
