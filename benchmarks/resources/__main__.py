@@ -97,6 +97,11 @@ def kernels() -> list[Kernel]:
     ]
 
 
+def targets(kernel: Kernel) -> tuple[int, ...]:
+    """Compute capabilities that a kernel is meant for: exact float32 takes Hopper's registers."""
+    return (90,) if "float32" in kernel.name else tuple(SHARED_MEMORY)
+
+
 def message_kernels(name: str, constants: dict[str, Any], pointers: dict[str, str]) -> list[Kernel]:
     """The forward kernel and the three of the backward pass."""
     plain = {key: value for key, value in constants.items() if key != "COORDINATES"}
@@ -150,7 +155,7 @@ def main() -> None:
         f"  Triton {triton.__version__}",
     )
     for kernel in kernels():
-        for capability in SHARED_MEMORY if chosen in kernel.name else ():
+        for capability in targets(kernel) if chosen in kernel.name else ():
             used = resources(kernel, capability)
             row = f"{used.registers:9d} {used.stack:6d} {used.shared:8d}"
             print(f"{kernel.name:24s} sm_{capability:<4d} {row}", flush=True)
