@@ -19,12 +19,21 @@ MOST = 64  # maps in one figure
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure to be drawn: title of its card, stem of its files, caption, and how to draw it."""
+    """A figure to be drawn.
+
+    Attributes:
+        title: of its card.
+        stem: of its files.
+        caption: one sentence.
+        draw: makes it.
+        fixed: whether it is the same for all channels, so that another channel draws nothing.
+    """
 
     title: str
     stem: str
     caption: str
     draw: Callable[[], Any]
+    fixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,11 +82,13 @@ class Look:
         """What ``reader`` gives for this layer in one state; kept."""
         return data.kept(self.run, state, self.layer.key, reader, *arguments)
 
-    def picture(self, title: str, stem: str, state: str, text: str, draw: Callable[[], Any]) -> Picture:
+    def picture(
+        self, title: str, stem: str, state: str, text: str, draw: Callable[[], Any], fixed: bool = False
+    ) -> Picture:
         """A picture of one state: title and caption say which where it matters."""
         when = data.STATES[state]
         heading = f"{title}, {when}" if self.state == data.BOTH else title
-        return Picture(heading, f"{stem}-{state}", f"{text} ({when}).", draw)
+        return Picture(heading, f"{stem}-{state}", f"{text} ({when}).", draw, fixed)
 
     def bars(
         self, names: Sequence[str], values: dict[str, Any], ylabel: str, xlabel: str

@@ -109,7 +109,7 @@ def _departures(look: Look) -> Picture:
     values = {state: sizes for state, (_, sizes) in found.items()}
     draw = look.bars(names, values, "departure of the weights", "group element")
     text = "Distance of each element's weights of the filter banks from their mean, relative to the mean."
-    return Picture("Size of the departure", "departure-sizes", text, draw)
+    return Picture("Size of the departure", "departure-sizes", text, draw, True)
 
 
 def steerable(look: Look) -> list[Picture]:

@@ -105,7 +105,7 @@ def gate(look: Look) -> list[Picture]:
         draw = partial(
             plots.map_of_invariants, x, y, gates.reshape(shape), label="gate", limits=(0.0, 1.0), **more
         )
-        pictures.append(look.picture("Gate over the invariants", "gate", state, text, draw))
+        pictures.append(look.picture("Gate over the invariants", "gate", state, text, draw, True))
         channel = messages[:, look.channel].reshape(shape)
         limits = (0.0, float(channel.max()) or 1.0)
         text = f"{look.names[0].capitalize()} of the gated message of {kind}, never negative; {where}"
@@ -134,7 +134,7 @@ def _gates(look: Look, state: str, seen: Seen) -> Picture:
         plots.band_against_invariant, (0.0, float(np.quantile(seen.dot, 0.9995))), groups,
         xlabel=PRODUCT, ylabel="gate", ylim=(0, 1.02), dark=look.dark,
     )  # fmt: skip
-    return look.picture("Gates of real pairs", "gates", state, text, draw)
+    return look.picture("Gates of real pairs", "gates", state, text, draw, True)
 
 
 def mixing(look: Look) -> list[Picture]:
@@ -161,12 +161,12 @@ def mixing(look: Look) -> list[Picture]:
                 weight_table, norms, rows, xlabel="output channel", label="length", colours=look.ramp(),
                 limits=(0.0, float(norms.max()) or 1.0), dark=look.dark,
             )  # fmt: skip
-            pictures.append(look.picture("All channels", "channels", state, text, draw))
+            pictures.append(look.picture("All channels", "channels", state, text, draw, True))
     if np.any([mixed.powers for mixed in found.values()]):
         means = {state: mixed.powers.mean(1) for state, mixed in found.items()}
         text = "Power α of (N / 49)^α on each aggregation of N particles, mean over input channels."
         bars = look.bars(indexed(one.names), means, "mean power of N", "")
-        pictures.append(Picture("Dependence on multiplicity", "powers", text, bars))
+        pictures.append(Picture("Dependence on multiplicity", "powers", text, bars, True))
     return pictures
 
 

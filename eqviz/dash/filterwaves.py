@@ -92,7 +92,7 @@ def degrees(look: Look) -> list[Picture]:
         "degree l of the output",
     )
     text = "Root mean square of the weights that are mixed into each degree l of the output."
-    pictures = [Picture("Weights by degree", "degrees", text, draw)]
+    pictures = [Picture("Weights by degree", "degrees", text, draw, True)]
     for state, one in found.items():
         matrix = one.couplings[look.channel]
         names = [str(l) for l in range(len(matrix))]  # noqa: E741

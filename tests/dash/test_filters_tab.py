@@ -91,7 +91,7 @@ def test_every_family_is_tried(runs: Path) -> None:
     assert tried == {*FAMILIES, "formula"}
 
 
-@pytest.mark.parametrize("run", ["cnn-small", "lgn-small", "pfn-small"])
+@pytest.mark.parametrize("run", ["vit-small", "pfn-small"])
 def test_every_parameter_at_its_ends(opened, run: str) -> None:
     view = opened(run)
     ends = {
@@ -132,6 +132,17 @@ def test_a_channel_changes_the_numbers(opened) -> None:
     kernel = run.model().trunk.layers[0].conv.weight[2, 0].detach().numpy()
     values = [float(row["weight"]) for row in csv.DictReader(io.StringIO(after))]
     assert np.allclose(np.sort(values), np.sort(kernel.ravel()), atol=1e-6)
+
+
+def test_what_no_channel_changes_is_not_drawn_again(opened) -> None:
+    view = opened("lorentznet-small")
+    before = {title: card.figure[0] for title, card in cards(view).items()}
+    view.session.channel = 3
+    after = {title: card.figure[0] for title, card in cards(view).items()}
+    changed = {title for title in before if before[title] is not after[title]}
+    assert changed == {"Message over the invariants"}
+    view.session.source = 1
+    assert cards(view)["Gate over the invariants"].figure[0] is not before["Gate over the invariants"]
 
 
 def test_weights_before_training_are_those_of_the_seed(runs: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -100,8 +101,9 @@ class View(Tab):
         steps = []
         repeat = code(look, self.session.store.root)
         for number, picture in enumerate(found):
-            if self._drawn.get(f"{number}") != (look, picture.stem):
-                steps.append(partial(self._step_of, number, look, picture, repeat))
+            key = (replace(look, channel=0) if picture.fixed else look, picture.stem)
+            if self._drawn.get(f"{number}") != key:
+                steps.append(partial(self._step_of, number, key, picture, repeat))
         shown = self._cards[: len(found)]
         if [id(one) for one in self._row.objects] != [id(one) for one in shown]:
             self._row[:] = row_of(*shown, basis="1 1 400px").objects
@@ -116,9 +118,9 @@ class View(Tab):
             step()
         self.later(*after)
 
-    def _step_of(self, number: int, look: Look, picture: Picture, repeat: str) -> None:
+    def _step_of(self, number: int, key: tuple[Look, str], picture: Picture, repeat: str) -> None:
         self._draw(self._cards[number], picture, repeat)
-        self._drawn[f"{number}"] = (look, picture.stem)  # only now: what waits may be given up
+        self._drawn[f"{number}"] = key  # only now: what waits may be given up
 
     @staticmethod
     def _draw(target: FigureCard, picture: Picture, repeat: str) -> None:
