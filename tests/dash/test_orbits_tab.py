@@ -23,10 +23,9 @@ SMALL: dict[str, tuple[str, dict[str, Any]]] = {
     "d4-small": ("groupcnn", {"group": "D4", "n_pixels": 16, "channels": (4, 4), "depth": 1}),
     "irreps-small": ("steerable_cnn", {"fields": "irreps", "n_pixels": 16, "channels": (4, 4), "depth": 1}),
     "cnn-small": ("cnn", {"n_pixels": 16, "channels": (4, 4), "depth": 1}),
-    "lgn-small": ("lgn", {"channels": (2, 2), "n_bells": 3}),
     "pelican-small": ("pelican", {"hidden": 6, "message": 4, "n_blocks": 1, "label_channels": 2}),
 }
-MORE = ("lorentznet-small", "pfn-small")
+MORE = ("lorentznet-small",)
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +68,13 @@ IMAGE_ENDS: list[dict[str, Any]] = [
     {"angle": 37.5, "mirrored": False, "shift_eta": 0, "shift_phi": 0, "along": "angle", "orbit_field": 5},
 ]  # fmt: skip
 JET_ENDS: list[dict[str, Any]] = [
-    {"gamma": 1.0, "axis": "random", "orbit_layer": "nothing", "jet": 10**6},
-    {"move": "permutation", "shuffle": 0},
+    {"move": "permutation", "shuffle": 0, "axis": "random", "orbit_layer": "nothing", "jet": 10**6},
     {"move": "rotation", "angle": 360.0, "axis": "z", "orbit_field": 10**4, "dtype": "float64", "dark": True},
     {"move": "boost", "gamma": 1e4, "axis": "x", "stable": False, "orbit_field": 0, "dtype": "float32"},
 ]
 
 
-@pytest.mark.parametrize("run", [*SMALL, *MORE])
+@pytest.mark.parametrize("run", ["d4-small", "irreps-small", "lorentznet-small", "pelican-small"])
 def test_every_element_at_its_ends(opened: Any, run: str) -> None:
     view = opened(run)
     images = view._page is view._images
