@@ -39,7 +39,8 @@ class LGNConfig:
         momenta_in: momenta enter as features, too, not only through the pairs.
         massless: constituents are light-like, so E is |p| and their mass is exactly 0.
         beams: add the reference vectors (sqrt 2, 0, 0, +-1).
-        scale: factor on momenta, per GeV.
+        scale: factor on momenta, per GeV. With 0.1 the hard constituents of a jet are of order one in its
+            own frame, and products count from the start; with 0.01 some seeds end at worse minima.
         parity: only couplings that commute with space reflection.
         dropout: dropout rate before the last layer.
         stable: canonical frame and pair norms in float64 without cancellation; otherwise plain arithmetic
@@ -54,7 +55,7 @@ class LGNConfig:
     momenta_in: bool = True
     massless: bool = True
     beams: bool = True
-    scale: float = 0.01
+    scale: float = 0.1
     parity: bool = False
     dropout: float = 0.0
     stable: bool = True

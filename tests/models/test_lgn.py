@@ -10,7 +10,6 @@ from model_helpers import jets, logits, small
 from eqviz.data import load
 from eqviz.errors import ConfigError, DataError
 from eqviz.kinematics import boost_matrix, random_axis, random_lorentz
-from eqviz.layers.events import prepare
 from eqviz.models import build_model, n_parameters
 
 
@@ -117,8 +116,9 @@ def test_products_of_differences_do_not_cancel_in_the_canonical_frame(sample):
 def network(model, batch, dtype):
     """Features after the first level."""
     model = model.to(dtype)
-    events = prepare(batch)
-    return model.levels[0](*model._start(batch, events), events.layout)
+    start = model.prepare(batch)
+    scalars, momenta = model.embed(start.scalars).T[None], start.p4 * model.embed_momenta[:, None]
+    return model.levels[0](torch.cat([scalars, momenta]), start.p4, start.norm, start.layout)
 
 
 def test_training_lowers_the_loss(trained, sample):

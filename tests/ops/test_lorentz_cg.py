@@ -22,6 +22,7 @@ from eqviz.ops.lorentz_cg import (
     cg_totals,
     native,
 )
+from eqviz.ops.pairs import PairLayout
 
 needs_compiler = pytest.mark.skipif(not compiled.available(native.OP), reason="no C compiler")
 FAST = ["tiled", pytest.param("native", marks=needs_compiler)]
@@ -223,6 +224,20 @@ def test_totals_are_sums_over_the_nodes_of_each_jet(layout, backend):
         expected = torch.stack([part[0], 2 * part[0] * part[1] + 2 * part[2] ** 2]).sum(-1)
         torch.testing.assert_close(totals[..., index], expected)
     assert torch.autograd.gradcheck(lambda x: cg_totals(x, forms, layout, backend), (x,))
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # of the compiler itself
+def test_compiled_models_keep_their_fast_path():
+    layout = PairLayout.build(torch.tensor([3, 2]))
+    forms = torch.eye(3, dtype=torch.float64)[None]
+    x = torch.randn(3, 2, layout.n_slots, dtype=torch.float64, requires_grad=True)
+
+    def loss(x):
+        return cg_totals(x, forms, layout).square().sum()
+
+    results = [everything(function, (x,)) for function in (torch.compile(loss, backend="aot_eager"), loss)]
+    for ours, expected in zip(*results, strict=True):
+        assert torch.equal(ours, expected)
 
 
 def test_bad_calls_are_named(layout, pair_inputs):

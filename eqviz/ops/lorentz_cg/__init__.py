@@ -27,8 +27,8 @@ form.  ``"auto"`` is Triton or tiled, see :mod:`eqviz.ops.dispatch`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -206,6 +206,8 @@ def cg_block(
     Raises:
         ConfigError: an unknown backend.
     """
+    if _traced(x):
+        return _eager(cg_block)(x, p4, norm, layout, level, perceptron, forms, backend)
     if _chosen(backend, x) == "native":
         return native_level.cg_block(x, p4, norm, layout, level, perceptron, forms)
     out = scalar_perceptron(cg_level(x, p4, norm, layout, level, backend), perceptron)
@@ -221,9 +223,21 @@ def cg_totals(x: Tensor, forms: Tensor, layout: PairLayout, backend: Backend = "
         layout: the J jets that have nodes are in the order of ``layout.jets``.
         backend: ``"native"``, or any other for PyTorch.
     """
+    if _traced(x):
+        return _eager(cg_totals)(x, forms, layout, backend)
     if _chosen(backend, x) == "native":
         return native_level.cg_totals(x, forms, layout)
     return totals(x, forms, layout)
+
+
+def _traced(x: Tensor) -> bool:
+    """Whether this is torch.compile for a CPU, which has nothing to offer that the C does not do faster."""
+    return torch.compiler.is_compiling() and x.device.type == "cpu"
+
+
+def _eager(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` outside of what is compiled."""
+    return torch.compiler.disable(function)
 
 
 def _chosen(backend: str, x: Tensor, n_bells: int = 0) -> str:
