@@ -45,7 +45,7 @@ def test_kernels_compile_ahead_of_time(capsys):
     assert {"gram matrix", "message 72 hidden", "mix", "pair sums", "bells backward", "sparse"} <= names
     for name, capability, registers, stack, shared in found:
         assert 0 < registers <= 255 and shared <= SHARED_MEMORY[capability], name
-        assert stack <= SPILLED.get(name, 200), name
+        assert stack <= SPILLED.get(name, 400), name
 
 
 def test_library_imports_without_triton():
