@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from eqviz.errors import ConfigError
 from eqviz.ops import native
+from eqviz.ops.dispatch import require_native
 from eqviz.ops.minkowski_message.weights import MessageWeights
 from eqviz.ops.pairs import PairLayout
 
@@ -24,10 +24,7 @@ def message_native(
     Raises:
         ConfigError: there is no compiled C on this machine.
     """
-    if not native.available(OP, receiver.dtype):
-        raise ConfigError(
-            f"backend 'native' cannot run here: {native.reason(OP, receiver.dtype)}; take 'auto' or 'tiled'"
-        )
+    require_native(OP, receiver)
     return _Message.apply(layout, receiver, sender, features, *weights)
 
 
