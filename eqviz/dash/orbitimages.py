@@ -213,7 +213,7 @@ class ImagePage:
         text = (
             f"{what}: {values.shape[1]} numbers in their first two principal components, in units of their "
         )
-        text += "size; the ring is the start, the black dot is g"
+        text += "size; the ring is the start, the full dot is g"
         text += ", the path of a full turn is closed." if found.along == "angle" else "."
         self._models[name] = update(target, figure, text, self._orbit_code())
 

@@ -216,7 +216,7 @@ class JetPage:
             else "What the head sees"
         )
         text = f"{what}: {values.shape[1]} numbers in their first two principal components, in units of "
-        text += "their size; the ring is the start, the black dot is g."
+        text += "their size; the ring is the start, the full dot is g."
         self._models[name] = update(target, figure, text, self._orbit_code())
 
     def _show_multiples(self, batch: Any, dark: bool) -> None:
