@@ -1,10 +1,6 @@
 """A Lorentz group network's sums and products as operators of PyTorch with C inside, for a CPU.
 
-``native.c`` walks over fixed tables as lists. All factors z of the products are rows of one block; row r is
-
-    sum_g z_m(g) sum_e v_e z_n(e)          groups g of row r, terms e of group g
-
-and a gradient has the same form with the other factors as z_m and the gradients of rows as z_n.
+Fixed tables are lists there; a gradient is such a list, too, over the gradients of rows.
 """
 
 from __future__ import annotations
@@ -199,8 +195,7 @@ def _bells_setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
 
 def _bells_autograd(ctx: Any, d_plain: Tensor, d_weighted: Tensor) -> tuple[Tensor | None, ...]:
     grads = torch.ops.eqviz.native_bells_backward(*ctx.saved_tensors, d_plain, d_weighted)
-    d_x, d_decay, d_weights = grads
-    return d_x, None, d_decay, d_weights, None, None
+    return grads[0], None, grads[1], grads[2], None, None
 
 
 _bells.register_autograd(_bells_autograd, setup_context=_bells_setup)
