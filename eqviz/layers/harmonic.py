@@ -155,9 +155,9 @@ class MagnitudeNorm(nn.Module):
 class MagnitudeReLU(nn.Module):
     """z -> ReLU(|z| + b) z / |z|, the paper's C-ReLU, with one learned b per field."""
 
-    START = (
-        -0.5
-    )  # of fields with a mean square of 1: cuts about a fifth, so that a fresh network is not linear
+    # Nothing is cut before training: a few bright pixels make the mean square of a calorimeter image, and a
+    # threshold in its units silences all others for good (b = -0.5 cost 0.1 in AUC).
+    START = 0.01
 
     def __init__(self, n_fields: int) -> None:
         super().__init__()
