@@ -188,7 +188,9 @@ def test_magnitudes_are_rectified_and_phases_kept_at_every_angle():
     expected = act(z)
     rotated = torch.einsum("de,behw->bdhw", turn, expected[:, 2:])
     torch.testing.assert_close(act(moved), torch.cat([expected[:, :2], rotated], 1), rtol=0, atol=1e-12)
-    assert (act(0.01 * z) == 0).all()
+    with torch.no_grad():
+        act.bias.fill_(-0.5)
+    assert (act(0.01 * z) == 0).all() and (act(z) != 0).any()
 
 
 def test_relaxed_convolutions_start_equivariant_and_depart():
