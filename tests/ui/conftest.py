@@ -58,6 +58,7 @@ def chromium():
     if path is None:
         pytest.skip("chromium is not on the PATH: install it (apt-get install chromium) to test the page")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    playwright.expect.set_options(timeout=60_000)  # as all other waits: a busy machine draws slowly
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
