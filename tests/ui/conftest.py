@@ -58,7 +58,7 @@ def chromium():
     if path is None:
         pytest.skip("chromium is not on the PATH: install it (apt-get install chromium) to test the page")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    playwright.expect.set_options(timeout=60_000)  # as all other waits: a busy machine draws slowly
+    playwright.expect.set_options(timeout=180_000)  # as all other waits: a busy machine draws slowly
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
@@ -70,7 +70,7 @@ class Watched:
 
     def __init__(self, browser) -> None:
         self.page = browser.new_page(viewport={"width": 1440, "height": 900}, accept_downloads=True)
-        self.page.set_default_timeout(60_000)
+        self.page.set_default_timeout(180_000)
         self.complaints: list[str] = []
         self.abroad: list[str] = []
         self.page.on("console", self._heard)

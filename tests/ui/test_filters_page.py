@@ -10,7 +10,7 @@ expect = pytest.importorskip("playwright.sync_api", reason="playwright is not in
 
 pytestmark = pytest.mark.ui
 
-SECONDS = 30_000  # a loaded machine draws slowly
+SECONDS = 180_000  # a loaded machine draws slowly
 
 
 def card(page, title: str):
