@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
 
 from eqviz.dash.session import AXES, GAMMAS, Session, nearest_gamma
+from eqviz.dash.widgets import Player, choice, gamma_slider, labelled
 
 _FRAME_SECONDS = 0.6
 _STILL = {"& .MuiLinearProgress-bar": {"transition": "none"}}  # a gliding bar paints the page at every frame
@@ -29,17 +29,12 @@ class Controls(pn.viewable.Viewer):
     def __init__(self, session: Session, cancel: Callable[[], None]) -> None:
         super().__init__()
         self.session = session
-        labels = {f"{gamma:,.3g}" if gamma < 1000 else f"{gamma:,.0f}": gamma for gamma in GAMMAS}
-        self.gamma = pmui.DiscreteSlider(
-            label="boost γ", options=labels, value=nearest_gamma(session.gamma), width=250, margin=(4, 14)
-        )
-        # not held back for 50 ms to gather changes: Latest does that, without waiting
-        self.gamma._priority_changes = ["value"]  # type: ignore[misc]
-        self.play = pmui.Toggle(label="Play", icon="play_arrow", value=False, size="small", margin=(14, 2))
-        self.axis = _choice({text: key for key, text in AXES.items()}, session.axis)
-        self.dtype = _choice(["float32", "float64"], session.dtype)
-        self.moved = _choice({"moved": True, "fixed": False}, session.moved)
-        self.stable = _choice({"stable": True, "naive": False}, session.stable)
+        self.gamma = gamma_slider(session.gamma, width=250, margin=(4, 14))
+        self.player = Player(self._advance, _FRAME_SECONDS, margin=(14, 2))
+        self.axis = choice({text: key for key, text in AXES.items()}, session.axis)
+        self.dtype = choice(["float32", "float64"], session.dtype)
+        self.moved = choice({"moved": True, "fixed": False}, session.moved)
+        self.stable = choice({"stable": True, "naive": False}, session.stable)
         self.original = pmui.Switch(
             label="as published", value=session.original, margin=(16, 8), description=_ORIGINAL_HINT
         )
@@ -50,19 +45,17 @@ class Controls(pn.viewable.Viewer):
         self._cancel = pmui.Button(label="Cancel", variant="text", size="small", margin=(2, 4))
         self._cancel.on_click(lambda _: self._cancelled(cancel))
         self._scan = pn.Row(self._state, self._bar, self._cancel, visible=False, margin=0, height=34)
-        self._timer: Any = None
         for name in ("gamma", "axis", "dtype", "moved", "stable", "original"):
             widget = getattr(self, name)
             widget.param.watch(lambda event, name=name: session.param.update(**{name: event.new}), "value")
-        self.play.param.watch(self._played, "value")
 
     def __panel__(self) -> pn.viewable.Viewable:
         parts = [
-            pn.Row(self.gamma, self.play, margin=0),
-            _labelled("axis", self.axis),
-            _labelled("reference vectors", self.moved),
-            _labelled("arithmetic", self.stable),
-            _labelled("precision", self.dtype),
+            pn.Row(self.gamma, self.player.button, margin=0),
+            labelled("axis", self.axis),
+            labelled("reference vectors", self.moved),
+            labelled("arithmetic", self.stable),
+            labelled("precision", self.dtype),
             self.original,
             self._scan,
         ]
@@ -95,14 +88,7 @@ class Controls(pn.viewable.Viewer):
 
     def stop(self) -> None:
         """End the player."""
-        if self._timer is not None:
-            self._timer.stop()
-            self._timer = None
-
-    def _played(self, event: Any) -> None:
-        self.stop()
-        if event.new:
-            self._timer = pn.state.add_periodic_callback(self._advance, period=int(1000 * _FRAME_SECONDS))
+        self.player.stop()
 
     def _advance(self) -> None:
         here = GAMMAS.index(nearest_gamma(self.session.gamma))
@@ -111,12 +97,3 @@ class Controls(pn.viewable.Viewer):
     def _cancelled(self, cancel: Callable[[], None]) -> None:
         cancel()
         self._scan.visible = False
-
-
-def _choice(options: Any, value: Any) -> Any:
-    whole = {"& .MuiToggleButton-root": {"whiteSpace": "nowrap", "px": 1.2}}
-    return pmui.RadioButtonGroup(options=options, value=value, size="small", margin=0, sx=whole)
-
-
-def _labelled(text: str, widget: Any) -> pn.Column:
-    return pn.Column(pmui.Typography(text, variant="caption", margin=(0, 2)), widget, margin=(2, 0))

@@ -11,6 +11,7 @@ import panel_material_ui as pmui
 from eqviz.dash import filterdata as data
 from eqviz.dash.filterlook import Look
 from eqviz.dash.session import Network, Session
+from eqviz.dash.widgets import at_once
 from eqviz.evaluation.learned import LearnedLayer
 from eqviz.evaluation.run import Run
 
@@ -91,9 +92,7 @@ class Controls(pn.viewable.Viewer):
 
 
 def _slider() -> Any:
-    slider = pmui.IntSlider(start=1, end=2, value=1, width=165, show_value=False, margin=(4, 14))
-    slider._priority_changes = ["value"]  # type: ignore[misc]  # Latest gathers changes, without waiting
-    return slider
+    return at_once(pmui.IntSlider(start=1, end=2, value=1, width=165, show_value=False, margin=(4, 14)))
 
 
 def _set(widget: Any, **values: Any) -> None:

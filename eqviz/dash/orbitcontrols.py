@@ -9,8 +9,8 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
-from eqviz.dash.boostcontrols import _choice, _labelled
 from eqviz.dash.session import AXES, GAMMAS, Session, nearest_gamma
+from eqviz.dash.widgets import Player, at_once, choice, gamma_slider, labelled
 
 STEP = 7.5  # degrees
 _FRAME_SECONDS = 0.35
@@ -25,7 +25,6 @@ class OrbitControls(pn.viewable.Viewer):
         super().__init__()
         self.session = session
         self._images: bool | None = None
-        self._timer: Any = None
         wide: dict[str, Any] = {"width": 230, "margin": (4, 14)}
         small: dict[str, Any] = {"size": "small", "margin": (6, 8)}
         self.run = pmui.Select(label="network", width=190, **small)
@@ -35,26 +34,22 @@ class OrbitControls(pn.viewable.Viewer):
         self.mirrored = pmui.Switch(label="reflect η → −η", margin=(16, 8))
         self.shift_eta = pmui.IntSlider(label="shift along η [pixels]", start=-16, end=16, **wide)
         self.shift_phi = pmui.IntSlider(label="shift along φ [pixels]", start=-16, end=16, **wide)
-        self.along = _choice(ALONG, session.along)
-        self.move = _choice(MOVES, session.move)
-        gammas = {f"{gamma:,.3g}" if gamma < 1000 else f"{gamma:,.0f}": gamma for gamma in GAMMAS}
-        self.gamma = pmui.DiscreteSlider(
-            label="boost γ", options=gammas, value=nearest_gamma(session.gamma), **wide
-        )
-        self.axis = _choice({text: key for key, text in AXES.items()}, session.axis)
+        self.along = choice(ALONG, session.along)
+        self.move = choice(MOVES, session.move)
+        self.gamma = gamma_slider(session.gamma, **wide)
+        self.axis = choice({text: key for key, text in AXES.items()}, session.axis)
         self.shuffle = pmui.IntSlider(label="permutation number", start=0, end=20, **wide)
-        self.dtype = _choice(["float32", "float64"], session.dtype)
-        self.stable = _choice({"stable": True, "naive": False}, session.stable)
-        self.play = pmui.Toggle(label="Play", icon="play_arrow", value=False, size="small", margin=(14, 2))
+        self.dtype = choice(["float32", "float64"], session.dtype)
+        self.stable = choice({"stable": True, "naive": False}, session.stable)
+        self.player = Player(self._advance, _FRAME_SECONDS, margin=(14, 2))
         self.back = pmui.Button(label="Identity", variant="text", size="small", margin=(14, 2))
         self._box = pn.FlexBox(
             sizing_mode="stretch_width", align_items="center", gap="4px 14px", margin=(6, 0)
         )
-        for slider in (self.angle, self.shift_eta, self.shift_phi, self.gamma, self.shuffle):
-            slider._priority_changes = ["value"]  # type: ignore[misc]  # not held back for 50 ms: Latest gathers, without waiting
+        for slider in (self.angle, self.shift_eta, self.shift_phi, self.shuffle):
+            at_once(slider)
         for name, widget in self._bound().items():
             widget.param.watch(partial(self._chosen, name), "value")
-        self.play.param.watch(self._played, "value")
         self.back.on_click(lambda _: self._identity())
 
     def __panel__(self) -> pn.viewable.Viewable:
@@ -84,24 +79,20 @@ class OrbitControls(pn.viewable.Viewer):
 
     def stop(self) -> None:
         """End the player."""
-        if self._timer is not None:
-            self._timer.stop()
-            self._timer = None
-        if self.play.value:
-            self.play.value = False
+        self.player.stop()
 
     def _parts(self, images: bool) -> list[Any]:
         first: list[Any] = [self.run, self.layer, self.field]
-        player = pn.Row(self.play, self.back, margin=0)
+        player = pn.Row(self.player.button, self.back, margin=0)
         if images:
             middle: list[Any] = [self.angle, self.mirrored, self.shift_eta, self.shift_phi]
-            return [*first, *middle, player, _labelled("orbit along", self.along), self._precision()]
-        middle = [_labelled("element", self.move), self.gamma, self.angle, self.shuffle]
-        arithmetic = _labelled("arithmetic", self.stable)
-        return [*first, *middle, _labelled("axis", self.axis), player, arithmetic, self._precision()]
+            return [*first, *middle, player, labelled("orbit along", self.along), self._precision()]
+        middle = [labelled("element", self.move), self.gamma, self.angle, self.shuffle]
+        arithmetic = labelled("arithmetic", self.stable)
+        return [*first, *middle, labelled("axis", self.axis), player, arithmetic, self._precision()]
 
     def _precision(self) -> pn.Column:
-        return _labelled("precision", self.dtype)
+        return labelled("precision", self.dtype)
 
     def _bound(self) -> dict[str, Any]:
         return {
@@ -143,12 +134,6 @@ class OrbitControls(pn.viewable.Viewer):
 
     def _identity(self) -> None:
         self.session.param.update(angle=0.0, mirrored=False, shift_eta=0, shift_phi=0, gamma=1.0, shuffle=0)
-
-    def _played(self, event: Any) -> None:
-        if event.new and self._timer is None:
-            self._timer = pn.state.add_periodic_callback(self._advance, period=int(1000 * _FRAME_SECONDS))
-        elif not event.new:
-            self.stop()
 
     def _advance(self) -> None:
         session = self.session

@@ -15,6 +15,7 @@ from eqviz.dash.jobs import Latest
 from eqviz.dash.orbitdata import MIXED, Drawn, draw_elements, draw_flow
 from eqviz.dash.reptexts import put
 from eqviz.dash.session import Session
+from eqviz.dash.widgets import Player
 from eqviz.errors import ConfigError, EqvizError
 from eqviz.groups.affine import AffineGroup
 from eqviz.groups.base import Group, Irrep, Representation
@@ -39,12 +40,12 @@ class Turning:
         self.which = pmui.Select(label="vector of", width=200, **small)
         self.start = pmui.Select(label="start at", width=130, **small)
         self.reset = pmui.Button(label="All to zero", variant="text", **small)
-        self.play = pmui.Toggle(label="Play", icon="play_arrow", value=False, size="small", margin=(4, 8))
+        self.player = Player(self._advance, _FRAME_SECONDS, margin=(4, 8))
         self.sliders: list[Any] = []
         self._knobs = pn.FlexBox(sizing_mode="stretch_width", margin=0, gap="0 14px")
         self._problem = pn.Column(sizing_mode="stretch_width", margin=0)
         self._cards = row_of(self.components, self.path)
-        self._chooser = pn.Row(self.which, self.start, self.reset, self.play, margin=0)
+        self._chooser = pn.Row(self.which, self.start, self.reset, self.player.button, margin=0)
         wide: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": 0}
         self.body = pn.Column(self._chooser, self._knobs, self._problem, self._cards, **wide)
         self._models: dict[str, Any] = {}
@@ -52,12 +53,10 @@ class Turning:
         self._group = ""
         self._quiet = False
         self._last = 0
-        self._timer: Any = None
         self._soon = Latest(self._turned)
         self.which.param.watch(self._chosen, "value")
         self.start.param.watch(lambda _: self._move(self._last), "value")
         self.reset.on_click(lambda _: self._to_zero())
-        self.play.param.watch(self._played, "value")
 
     def show(self) -> None:
         """Follow the session's group and irreps; draws everything anew."""
@@ -176,17 +175,7 @@ class Turning:
 
     def stop(self) -> None:
         """End the player."""
-        if self._timer is not None:
-            self._timer.stop()
-            self._timer = None
-        if self.play.value:
-            self.play.value = False
-
-    def _played(self, event: Any) -> None:
-        if event.new and self._timer is None:
-            self._timer = pn.state.add_periodic_callback(self._advance, period=int(1000 * _FRAME_SECONDS))
-        elif not event.new:
-            self.stop()
+        self.player.stop()
 
     def _advance(self) -> None:
         """One step of the slider that was moved last, from its end back to its start."""

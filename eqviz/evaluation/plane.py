@@ -19,7 +19,7 @@ from eqviz.errors import ConfigError
 from eqviz.groups import Element
 from eqviz.groups.planar import FLIP, rotation
 from eqviz.layers.fields import FieldType, planar_group
-from eqviz.layers.turning import coefficients, turn_image
+from eqviz.layers.turning import turn_fibres, turn_image
 
 Array = NDArray[np.float64]
 GRID = 1e-9  # how far from a pixel counts as on it
@@ -101,13 +101,8 @@ def move_fields(features: Tensor, field_type: FieldType, motion: Motion, image_s
     element = element_of(motion, field_type.group)
     if element is None:
         return None
-    read, parts, start = coefficients(features, field_type), [], 0
-    for _, count, reader, matrix in field_type.law(element):
-        part = read[:, start : start + count * len(reader)].unflatten(1, (count, len(reader)))
-        law = torch.tensor(matrix, dtype=read.dtype, device=read.device)
-        parts.append(torch.einsum("de,bnehw->bndhw", law, part).flatten(1, 2))
-        start += count * len(reader)
-    return move_image(torch.cat(parts, 1), at_layer(motion, image_size, features.shape[-1]))
+    turned = turn_fibres(features, field_type, element)
+    return move_image(turned, at_layer(motion, image_size, features.shape[-1]))
 
 
 def at_layer(motion: Motion, image_size: int, layer_size: int) -> Motion:

@@ -74,15 +74,20 @@ def coefficients(features: Tensor, field_type: FieldType) -> Tensor:
     return torch.cat(parts, 1)
 
 
-def turn_fields(features: Tensor, field_type: FieldType, element: Element) -> Tensor:
-    """The coefficients of the turned field: pixels move and fibres turn, rho(g) f(g^-1 p)."""
+def turn_fibres(features: Tensor, field_type: FieldType, element: Element) -> Tensor:
+    """The coefficients of rho(g) f(p): fibres turn, pixels stay."""
     read, parts, start = coefficients(features, field_type), [], 0
     for _, count, reader, matrix in field_type.law(element):
         part = read[:, start : start + count * len(reader)].unflatten(1, (count, len(reader)))
         law = torch.tensor(matrix, dtype=read.dtype, device=read.device)
         parts.append(torch.einsum("de,bnehw->bndhw", law, part).flatten(1, 2))
         start += count * len(reader)
-    return turn_image(torch.cat(parts, 1), element.matrix)
+    return torch.cat(parts, 1)
+
+
+def turn_fields(features: Tensor, field_type: FieldType, element: Element) -> Tensor:
+    """The coefficients of the turned field: pixels move and fibres turn, rho(g) f(g^-1 p)."""
+    return turn_image(turn_fibres(features, field_type, element), element.matrix)
 
 
 def invariant_maps(features: Tensor, field_type: FieldType) -> Tensor:

@@ -17,7 +17,7 @@ from bokeh.plotting import figure as Figure
 from numpy.typing import ArrayLike, NDArray
 
 from eqviz.errors import DataError
-from eqviz.plots.images import _bar
+from eqviz.plots.colourbar import colour_bar
 from eqviz.plots.style import INK, PAPER, group_colour, mix, options, square
 
 Array = NDArray[np.float64]
@@ -205,7 +205,7 @@ def _mesh(
         clim=limits,
         cnorm="log" if log else "linear",
         clipping_colors={"NaN": "rgba(0, 0, 0, 0)"},
-        **_bar(bool(look.get("dark", False))),
+        **colour_bar(bool(look.get("dark", False))),
     )
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 from bokeh.models import FixedTicker
-from bokeh.models.annotations import ColorBar
 from numpy.typing import ArrayLike, NDArray
 
 from eqviz.errors import DataError
+from eqviz.plots.colourbar import colour_bar
 from eqviz.plots.fields import cyclic
 from eqviz.plots.representations import diverging
 from eqviz.plots.style import INK, MUTED, PAPER, group_colour, mix, options, overlay
@@ -176,31 +176,6 @@ def symmetric(values: ArrayLike) -> tuple[float, float]:
     finite = np.abs(np.asarray(values, dtype=np.float64))
     top = float(np.max(finite[np.isfinite(finite)], initial=0.0)) or 1e-12
     return -top, top
-
-
-def colour_bar(dark: bool) -> dict[str, Any]:
-    """Options of an image with a colour bar and hover."""
-    return {
-        "colorbar": True,
-        "colorbar_opts": {
-            "title_text_font_style": "normal",
-            "title_text_font_size": "10pt",
-            "title_text_color": INK[dark],
-            "major_label_text_color": INK[dark],
-            "major_label_text_font_size": "9.5pt",
-            "background_fill_color": None,
-            "bar_line_color": None,
-            "width": 10,
-            "padding": 6,
-        },
-        "tools": ["hover"],
-        "hooks": [_bar_hook],
-    }
-
-
-def _bar_hook(plot: Any, element: Any) -> None:
-    for bar in plot.state.select({"type": ColorBar}):
-        bar.title_standoff = 8
 
 
 def _canvas(

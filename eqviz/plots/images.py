@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import holoviews as hv
 import numpy as np
-from bokeh.models.annotations import ColorBar
 from numpy.typing import ArrayLike, NDArray
 
 from eqviz.errors import DataError
+from eqviz.plots.colourbar import colour_bar
 from eqviz.plots.jets import D_ETA, D_PHI
 from eqviz.plots.style import INK, MUTED, PAPER, group_colour, mix, options, square
 
@@ -69,7 +69,7 @@ def detector_image(
         cnorm="log",
         clim=(low, high),
         clipping_colors={"NaN": "rgba(0, 0, 0, 0)", "min": ramp(channel, dark)[0]},
-        **_bar(dark),
+        **colour_bar(dark),
     )
     return _framed(mesh, image.shape, pixel, half_width, radius, title or channel, dark, side, more)
 
@@ -110,7 +110,7 @@ def contrast_image(
         cmap=colours,
         clim=(-limit, limit),
         clipping_colors={"NaN": "rgba(0, 0, 0, 0)"},
-        **_bar(dark),
+        **colour_bar(dark),
     )
     default = f"{names[0]} against {names[1]}"
     return _framed(mesh, a.shape, pixel, half_width, radius, title or default, dark, side, more)
@@ -188,33 +188,6 @@ def _framed(
     labels = ("η − η(centre)", "φ − φ(centre)")
     shared = square(options(title, *labels, dark=dark, show_grid=False, show_legend=False), side)
     return hv.Overlay(elements).opts(hv.opts.Overlay(**{**shared, **frame, **more}, backend="bokeh"))
-
-
-def _bar(dark: bool) -> dict[str, Any]:
-    return {
-        "colorbar": True,
-        "colorbar_opts": {
-            "title_text_font_style": "normal",
-            "title_text_font_size": "10pt",
-            "title_text_color": INK[dark],
-            "major_label_text_color": INK[dark],
-            "major_label_text_font_size": "9.5pt",
-            "background_fill_color": None,
-            "bar_line_color": None,
-            "width": 10,
-            "padding": 6,
-        },
-        "tools": ["hover"],
-        "hooks": [_bar_hook()],
-    }
-
-
-def _bar_hook() -> Callable[[Any, Any], None]:
-    def hook(plot: Any, element: Any) -> None:
-        for bar in plot.state.select({"type": ColorBar}):
-            bar.title_standoff = 8
-
-    return hook
 
 
 def _grid(values: NDArray[np.float64], pixel: float) -> tuple[NDArray[np.float64], ...]:

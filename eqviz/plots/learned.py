@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter
 
 from eqviz.errors import DataError
-from eqviz.plots.filters import colour_bar, sequential
+from eqviz.plots.colourbar import colour_bar
+from eqviz.plots.filters import sequential
 from eqviz.plots.jets import D_ETA, D_PHI
 from eqviz.plots.representations import diverging
 from eqviz.plots.style import INK, MUTED, PAPER, group_colour, mix, options, overlay, square

@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from eqviz.errors import DataError
 from eqviz.kinematics import relative_to_axis
+from eqviz.plots.colourbar import colour_bar
 from eqviz.plots.fields import FLOOR, gap_colours, sequential, signed_colours
-from eqviz.plots.images import _bar
 from eqviz.plots.jets import D_ETA, D_PHI, LARGEST, half_range
 from eqviz.plots.style import INK, MUTED, group_colour, options, overlay, square
 
@@ -40,7 +40,7 @@ def node_scalars(
     points = hv.Points(columns, [D_ETA, D_PHI], [hv.Dimension("value", label=label), "size"])
     points = points.opts(
         size="size", color="value", cmap=colours, clim=(low, high), cnorm="log" if log else "linear",
-        line_color=MUTED[dark], line_width=0.6, **_bar(dark),
+        line_color=MUTED[dark], line_width=0.6, **colour_bar(dark),
     )  # fmt: skip
     reach = half_range(p4, None)
     frame = {"xlim": (-reach, reach), "ylim": (-reach, reach)}

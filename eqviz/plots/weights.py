@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from eqviz.errors import DataError
-from eqviz.plots.filters import colour_bar, symmetric
+from eqviz.plots.colourbar import colour_bar
+from eqviz.plots.filters import symmetric
 from eqviz.plots.representations import diverging
 from eqviz.plots.style import INK, group_colour, options, overlay
 

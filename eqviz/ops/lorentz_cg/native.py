@@ -165,11 +165,7 @@ def call_mix_backward(
     return d_x, d_plain, d_weighted, totals.sum(0).to(x.dtype)
 
 
-@torch.library.custom_op("eqviz::native_bells", mutates_args=())
-def _bells(
-    x: Tensor, norm: Tensor, decay: Tensor, weights: Tensor, jets: Tensor, n_plain: int
-) -> tuple[Tensor, Tensor]:
-    return call_bells(x, norm, decay, weights, jets, n_plain)
+_bells = torch.library.custom_op("eqviz::native_bells", call_bells, mutates_args=())
 
 
 @_bells.register_fake
@@ -177,11 +173,9 @@ def _(x: Tensor, norm: Tensor, decay: Tensor, weights: Tensor, jets: Tensor, n_p
     return x.new_empty(n_plain, *x.shape[1:]), x.new_empty(x.shape)
 
 
-@torch.library.custom_op("eqviz::native_bells_backward", mutates_args=())
-def _bells_backward(
-    x: Tensor, norm: Tensor, decay: Tensor, weights: Tensor, jets: Tensor, d_plain: Tensor, d_weighted: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    return call_bells_backward(x, norm, decay, weights, jets, d_plain, d_weighted)
+_bells_backward = torch.library.custom_op(
+    "eqviz::native_bells_backward", call_bells_backward, mutates_args=()
+)
 
 
 @_bells_backward.register_fake
@@ -246,20 +240,7 @@ def _products_autograd(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 _products.register_autograd(_products_autograd, setup_context=_products_setup)
 
 
-@torch.library.custom_op("eqviz::native_mix", mutates_args=())
-def _mix(
-    x: Tensor,
-    plain: Tensor,
-    weighted: Tensor,
-    p4: Tensor,
-    weights: Tensor,
-    irreps: Tensor,
-    index: Tensor,
-    values: Tensor,
-    d_out: int,
-    c_out: int,
-) -> Tensor:
-    return call_mix(x, plain, weighted, p4, weights, irreps, index, values, d_out, c_out)
+_mix = torch.library.custom_op("eqviz::native_mix", call_mix, mutates_args=())
 
 
 @_mix.register_fake
@@ -268,19 +249,7 @@ def _(x: Tensor, *rest: Any) -> Tensor:
     return x.new_empty(d_out, c_out, x.shape[2])
 
 
-@torch.library.custom_op("eqviz::native_mix_backward", mutates_args=())
-def _mix_backward(
-    x: Tensor,
-    plain: Tensor,
-    weighted: Tensor,
-    p4: Tensor,
-    weights: Tensor,
-    irreps: Tensor,
-    index: Tensor,
-    values: Tensor,
-    grad: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return call_mix_backward(x, plain, weighted, p4, weights, irreps, index, values, grad)
+_mix_backward = torch.library.custom_op("eqviz::native_mix_backward", call_mix_backward, mutates_args=())
 
 
 @_mix_backward.register_fake
