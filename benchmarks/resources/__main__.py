@@ -25,10 +25,23 @@ from eqviz.ops.lorentz_cg import triton as lorentz
 from eqviz.ops.minkowski_gram import triton as gram
 from eqviz.ops.minkowski_message import triton as message
 from eqviz.ops.permutation_2to2 import triton as permutation
+from eqviz.ops.permutation_2to2 import triton_message as joined
+from eqviz.ops.permutation_2to2 import triton_weights as joined_weights
 
 SHARED_MEMORY = {80: 166_912, 90: 232_448}
-INDICES = {"jets", "first", "second", "places", "starts", "terms"}
-COUNTS = {"n_jets", "n_pairs", "n_slots", "n_nodes", "n_weights", "s_pair", "s_feature", "width", "C"}
+INDICES = {"jets", "first", "second", "places", "starts", "terms", "tiles"}
+COUNTS = {
+    "n_jets",
+    "n_pairs",
+    "n_slots",
+    "n_nodes",
+    "n_weights",
+    "n_tiles",
+    "s_pair",
+    "s_feature",
+    "width",
+    "C",
+}
 FLOAT = {"ACC": tl.float32, "DOT": tl.float32, "PRECISION": "tf32", "HELD": True}
 HALF = {"ACC": tl.float32, "DOT": tl.bfloat16, "PRECISION": "tf32", "HELD": True}
 EXACT = {"ACC": tl.float32, "DOT": tl.float32, "PRECISION": "tf32x3", "HELD": False}
@@ -36,6 +49,7 @@ WIDTH = {"C": 72, "F": 2, "LO": 64, "HI": 16, "COORDINATES": True}  # LorentzNet
 EVEN = {"C": 64, "F": 2, "LO": 64, "HI": 0, "COORDINATES": True}
 PELICAN = {"C": 78, "LO": 64, "HI": 16}
 MIXED = {"C": 132, "LO": 128, "HI": 16, "SLOPE": 0.01}
+JOINED = PELICAN | {"M": 78, "MLO": 64, "MHI": 16, "OUT": 132, "WIDE": 160, "SLOPE": 0.01}
 LGN = {"N_PLAIN": 20, "D": 40, "DP": 64, "K": 20, "KP": 32}
 
 
@@ -91,6 +105,8 @@ def kernels() -> list[Kernel]:
         Kernel("pair spread", permutation.spread_kernel, pairs, permutation.OPTIONS),
         Kernel("pair split", permutation.split_kernel, pairs | active, permutation.OPTIONS),
         Kernel("pair join", permutation.join_kernel, pairs, permutation.OPTIONS),
+        *joined_kernels("joined", FLOAT, {}),
+        *joined_kernels("joined bf16", HALF, dict.fromkeys(("a", "out", "d_y", "grad", "d_a"), "*bf16")),
         Kernel("bells", lorentz.bells_forward, bells, lorentz.OPTIONS),
         Kernel("bells backward", lorentz.bells_backward, bells, lorentz.OPTIONS),
         Kernel("sparse", lorentz.sparse_kernel, sums | lorentz.LANES, lorentz.OPTIONS, {"values": "*fp64"}),
@@ -98,8 +114,9 @@ def kernels() -> list[Kernel]:
 
 
 def targets(kernel: Kernel) -> tuple[int, ...]:
-    """Compute capabilities that a kernel is meant for: exact float32 takes Hopper's registers."""
-    return (90,) if "float32" in kernel.name else tuple(SHARED_MEMORY)
+    """Compute capabilities that a kernel is meant for: some take Hopper's registers."""
+    joined = kernel.name.startswith("joined") and "bf16" not in kernel.name
+    return (90,) if joined or "float32" in kernel.name else tuple(SHARED_MEMORY)
 
 
 def message_kernels(name: str, constants: dict[str, Any], pointers: dict[str, str]) -> list[Kernel]:
@@ -124,6 +141,37 @@ def message_kernels(name: str, constants: dict[str, Any], pointers: dict[str, st
     return [Kernel(f"message {name}{part}", *rest, pointers) for part, *rest in parts]
 
 
+def joined_kernels(name: str, types: dict[str, Any], pointers: dict[str, str]) -> list[Kernel]:
+    """PELICAN's mixing and message in one go, and the kernels of its backward pass."""
+    held = {key: value for key, value in types.items() if key != "HELD"}
+    low = dict.fromkeys(("even", "odd", "weight", "even_t", "odd_t", "weight_t"), "*bf16") if pointers else {}
+    common, pointers = JOINED | held, pointers | low
+    last = {key: JOINED[key] for key in ("M", "MLO", "MHI", "SLOPE")} | {"ACC": types["ACC"]}
+    parts = (
+        ("", joined.message_kernel, common | joined.TILE | joined.CHUNK | {"SQUARES": True}, joined.OPTIONS),
+        (" arrive", joined.arrive_kernel, last | permutation.ROWS, permutation.OPTIONS),
+        (
+            " gradient",
+            joined.gradient_kernel,
+            common | joined.TILE | joined.GRADIENT_CHUNK,
+            joined.GRADIENT_OPTIONS,
+        ),
+        (
+            " mix weight",
+            joined_weights.mix_weight_kernel,
+            common | {"TILE": joined.TILE["BI"]} | joined_weights.PART | joined_weights.CHUNK,
+            joined_weights.OPTIONS,
+        ),
+        (
+            " message weight",
+            joined_weights.message_weight_kernel,
+            common | joined.TILE | joined_weights.CHUNK,
+            joined_weights.OPTIONS,
+        ),
+    )
+    return [Kernel(f"{name}{part}", *rest, pointers) for part, *rest in parts]
+
+
 def resources(kernel: Kernel, capability: int) -> Resources:
     """Compile for compute capability ``capability`` (80, 90) and read what the machine code takes."""
     signature = {}
@@ -134,7 +182,9 @@ def resources(kernel: Kernel, capability: int) -> Resources:
             signature[name] = "*i64"
         else:
             signature[name] = "i32" if name in COUNTS else kernel.pointers.get(name, "*fp32")
-    source = ASTSource(fn=kernel.function, signature=signature, constexprs=kernel.constants)
+    # as at run time: PyTorch's memory begins at multiples of 16 bytes, so rows are read in larger pieces
+    aligned = {(k,): [["tt.divisibility", 16]] for k, kind in enumerate(signature.values()) if kind[0] == "*"}
+    source = ASTSource(kernel.function, signature, kernel.constants, aligned)
     compiled = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=kernel.options)
     tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
     with tempfile.TemporaryDirectory() as folder:

@@ -114,6 +114,11 @@ def dot_precision() -> str:
     return "tf32x3" if torch.get_float32_matmul_precision() == "highest" else "tf32"
 
 
+def hopper(device: torch.device) -> bool:
+    """Whether a GPU is of compute capability 9 or later."""
+    return torch.cuda.is_available() and torch.cuda.get_device_capability(device)[0] >= 9
+
+
 def workers(device: torch.device, jets: int, split: int) -> tuple[int, int]:
     """A grid of persistent programs: (programs over jets, programs that share one jet).
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eqviz.ops.dispatch import accumulator, dot_precision, workers
+from eqviz.ops.dispatch import accumulator, dot_precision, hopper, workers
 from eqviz.ops.minkowski_message.weights import MessageWeights
 from eqviz.ops.pairs import PairLayout
 
@@ -25,13 +25,7 @@ def fits(receiver: Tensor, features: Tensor) -> bool:
     wide = receiver.shape[1] <= LARGEST_WIDTH and features.shape[1] <= LARGEST_FEATURES
     if not receiver.is_cuda or receiver.dtype in (torch.float16, torch.bfloat16):
         return wide
-    return (
-        wide and receiver.dtype == torch.float32 and (dot_precision() == "tf32" or _hopper(receiver.device))
-    )
-
-
-def _hopper(device: torch.device) -> bool:
-    return torch.cuda.is_available() and torch.cuda.get_device_capability(device)[0] >= 9
+    return wide and receiver.dtype == torch.float32 and (dot_precision() == "tf32" or hopper(receiver.device))
 
 
 def message_fused(

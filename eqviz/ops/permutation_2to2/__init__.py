@@ -43,7 +43,7 @@ from torch import Tensor
 
 from eqviz.errors import ConfigError
 from eqviz.ops.dispatch import require_native, wants_native, wants_triton
-from eqviz.ops.permutation_2to2 import fused, mixed, native, reference
+from eqviz.ops.permutation_2to2 import fused, fused_message, mixed, native, reference
 from eqviz.ops.permutation_2to2.jets import spread_jets, sum_jets
 from eqviz.ops.permutation_2to2.layout import MirrorPairs
 from eqviz.ops.permutation_2to2.weights import PairStatistics, Spread
@@ -122,7 +122,8 @@ def mix_message(
         out = native.MixMessage.apply(pairs, slope, shift, a, even, odd, weight, bias, *spread)
         return out[0], _counted_once(PairStatistics(*out[1:]), shift)
     if chosen == "triton":
-        out, found = fused.mix_message(a, even, odd, spread, weight, bias, pairs, slope, shift)
+        run = fused_message if fused_message.fits(a, even, weight) else fused
+        out, found = run.mix_message(a, even, odd, spread, weight, bias, pairs, slope, shift)
         return out, _counted_once(found, shift)
     if chosen == "mixed":
         out = mixed.MixMessage.apply(pairs, slope, shift, a, even, odd, weight, bias, *spread)

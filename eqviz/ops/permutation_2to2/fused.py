@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import leaky_relu
@@ -31,16 +32,11 @@ def index(pairs: MirrorPairs) -> tuple[Tensor, Tensor, Tensor]:
     """``places`` (n, 5), see the kernels, and both ends of each pair."""
     made: tuple[Tensor, Tensor, Tensor] | None = pairs.__dict__.get("_fused_index")
     if made is None:
-        table, node = [], 0
-        sizes = pairs.lengths.tolist()
-        blocks = iter([(block.node, block.pair, block.pairs) for block in pairs.blocks])
-        pair, current, following = 0, (0, 0, 0), next(blocks, None)
-        for size in sizes:
-            while following is not None and following[0] <= node and size:
-                current, following = following, next(blocks, None)
-            table += [(node, size, pair, *current[1:])] * size
-            node, pair = node + size, pair + size * (size + 1) // 2
-        places = torch.tensor(table, dtype=torch.int64).view(-1, 5).to(pairs.first.device)
+        node, size, row, mirror = pairs.host_jets.T
+        half, before = mirror - row, size * (size + 1) // 2
+        pair = np.cumsum(before) - before
+        table = np.stack([node, size, pair, row - pair, half], 1)
+        places = torch.from_numpy(np.repeat(table, size, axis=0)).to(pairs.first.device)
         made = (places, pairs.first, pairs.second)
         pairs.__dict__["_fused_index"] = made
     return made
@@ -84,12 +80,12 @@ def mix_message(
 
 @torch.library.custom_op("eqviz::pair_aggregate", mutates_args=())
 def _aggregate(x: Tensor, places: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    return _sums(x, x, places, 1.0, False)
+    return node_sums(x, x, places, 1.0, False)
 
 
 @_aggregate.register_fake
 def _(x: Tensor, places: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    return _node_values(x, places)
+    return node_values(x, places)
 
 
 @torch.library.custom_op("eqviz::pair_aggregate_backward", mutates_args=())
@@ -174,14 +170,14 @@ def _mix_backward(
     d_even, d_odd = (torch.mm(to.T, part).to(dtype) for to, part in zip((to_even, to_odd), parts))
     halves = (torch.mm(to, w.to(to.dtype)) for to, w in zip((to_even, to_odd), (even, odd)))
     _over_pairs(join_kernel, a, (*halves, *ends, d_a), len(first))
-    return d_a, d_even, d_odd, *_sums(grad, x, places, slope, True)
+    return d_a, d_even, d_odd, *node_sums(grad, x, places, slope, True)
 
 
 @_mix_backward.register_fake
 def _(a: Tensor, even: Tensor, odd: Tensor, x: Tensor, grad: Tensor, places: Tensor, *rest: Any) -> Any:
     dtype = accumulator(a.dtype)
     weights = (even.new_empty(even.shape, dtype=dtype) for _ in range(2))
-    return a.new_empty(a.shape), *weights, *_node_values(x, places)
+    return a.new_empty(a.shape), *weights, *node_values(x, places)
 
 
 def _mix_setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -206,18 +202,18 @@ def _width(x: Tensor) -> dict[str, int]:
     return {"C": x.shape[1], "LO": low, "HI": high}
 
 
-def _node_values(x: Tensor, places: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def node_values(x: Tensor, places: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     shape, dtype = (places.shape[0], x.shape[1]), accumulator(x.dtype)
     return x.new_empty(shape, dtype=dtype), x.new_empty(shape, dtype=dtype), x.new_empty(shape, dtype=dtype)
 
 
-def _sums(
+def node_sums(
     x: Tensor, y: Tensor, places: Tensor, slope: float, gradient: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     from eqviz.ops.permutation_2to2.triton import NODE_BLOCK, OPTIONS, sums_kernel
     from eqviz.ops.triton import TYPES
 
-    out = _node_values(x, places)
+    out = node_values(x, places)
     if len(places):
         sums_kernel[programs(x.device, len(places))](
             x.contiguous(), y, places, *out, len(places), **_width(x), ACC=TYPES[accumulator(x.dtype)],

@@ -87,6 +87,7 @@ class MirrorPairs:
         jet: (n,) jet of each node.
         first, second: (T,) nodes i <= j of every pair.
         n_nodes, n_pairs, n_rows: n, T and R = 2 T.
+        sizes: nodes of each jet, on the host, so that nobody has to wait for a GPU to learn them.
     """
 
     blocks: tuple[Block, ...]
@@ -96,6 +97,7 @@ class MirrorPairs:
     second: Tensor
     n_nodes: int
     n_pairs: int
+    sizes: tuple[int, ...]
 
     @classmethod
     def build(cls, lengths: Tensor, block_pairs: int | None = None) -> MirrorPairs:
@@ -118,7 +120,7 @@ class MirrorPairs:
             pair, node, start = pair + len(i), node + sum(group), stop
         jet = torch.repeat_interleave(torch.arange(len(sizes), device=device), lengths)
         i, j = (torch.from_numpy(np.concatenate(part)).to(device) for part in (first, second))
-        return cls(tuple(made), lengths, jet, i, j, node, pair)
+        return cls(tuple(made), lengths, jet, i, j, node, pair, tuple(sizes))
 
     @property
     def n_rows(self) -> int:
@@ -162,17 +164,21 @@ class MirrorPairs:
         return self.lengths.cumsum(0) - self.lengths
 
     @cached_property
-    def jets(self) -> Tensor:
-        """(B, 4) int64: first node, nodes, first row "ij" and first row "ji" of every jet."""
-        rows, sizes, node, k = [], self.lengths.tolist(), 0, 0
+    def host_jets(self) -> np.ndarray:
+        """(B, 4) int64 on the host: first node, nodes, first row "ij" and first row "ji" of every jet."""
+        rows, node, k = [], 0, 0
         for block in self.blocks:
             first, end = 2 * block.pair, block.node + block.nodes
-            while k < len(sizes) and node + sizes[k] <= end:
-                rows.append((node, sizes[k], first, first + block.pairs))
-                first += sizes[k] * (sizes[k] + 1) // 2
-                node, k = node + sizes[k], k + 1
-        table = torch.tensor(rows, dtype=torch.int64).view(-1, 4)
-        return table.to(self.lengths.device)
+            while k < len(self.sizes) and node + self.sizes[k] <= end:
+                rows.append((node, self.sizes[k], first, first + block.pairs))
+                first += self.sizes[k] * (self.sizes[k] + 1) // 2
+                node, k = node + self.sizes[k], k + 1
+        return np.array(rows, np.int64).reshape(-1, 4)
+
+    @cached_property
+    def jets(self) -> Tensor:
+        """:attr:`host_jets` where the batch is."""
+        return torch.from_numpy(self.host_jets).to(self.lengths.device)
 
     def mirrored(self, values: Tensor) -> Tensor:
         """Symmetric pair features (T, C) of the pairs i <= j as rows (R, C)."""
