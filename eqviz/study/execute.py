@@ -121,7 +121,9 @@ def _papermill(notebook: Path, output: Path, parameters: Mapping[str, Any], time
     import papermill
     from traitlets.config import Config
 
-    with _socket_folder(output.parent) as folder:
+    from eqviz.study.kernels import warm_kernels
+
+    with _socket_folder(output.parent) as folder, warm_kernels():
         # Unix sockets instead of TCP ports: nobody else on the machine can talk to the kernel.
         sockets = Config(KernelManager={"transport": "ipc", "ip": str(folder / "kernel")})
         papermill.execute_notebook(
