@@ -93,8 +93,9 @@ class Wish:
                 for network in self.networks:
                     yield network, self.unit(network, gamma, single)
         for gamma in sorted(GAMMAS, key=lambda step: abs(np.log(step / self.boost.gamma))):
-            for network in self.networks:
-                yield network, self.unit(network, gamma)
+            for single in (True, False):
+                for network in self.networks:
+                    yield network, self.unit(network, gamma, single)
 
 
 class Answers:

@@ -20,12 +20,22 @@ from eqviz.plots.jets import constituent_columns, half_range, pt_limits
 
 def move_mark(figure: Figure, position: float) -> None:
     """Move the vertical line that ``style.at_hook`` made."""
+    line = mark(figure)
+    if line.location != position:
+        line.location = position
+
+
+def mark(figure: Figure) -> Any:
+    """The vertical line that ``style.at_hook`` made, a Bokeh Span.
+
+    Raises:
+        DataError: there is none.
+    """
     # not figure.select: walking all models of a figure takes 30 ms
-    mark: Any = next((part for part in figure.center if part.name == "at"), None)
-    if mark is None:
+    line = next((part for part in figure.center if part.name == "at"), None)
+    if line is None:
         raise DataError("expected a figure with a mark: draw it with at=...")
-    if mark.location != position:
-        mark.location = position
+    return line
 
 
 def answers(figure: Figure) -> list[ColumnDataSource]:

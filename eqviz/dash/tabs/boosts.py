@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -22,11 +22,12 @@ from eqviz.dash.boosttables import (
 )
 from eqviz.dash.cards import card, notice, row_of, update
 from eqviz.dash.components import DataTable, FigureCard
+from eqviz.dash.film import Film
 from eqviz.dash.jobs import Latest
 from eqviz.dash.picker import wish_of
 from eqviz.dash.repeat import boost_code, jet_code
 from eqviz.dash.scans import ANSWERS, Scanner, Wish, boosted, discriminants
-from eqviz.dash.session import GAMMAS, Network, Session
+from eqviz.dash.session import GAMMAS, Network, Session, nearest_gamma
 from eqviz.dash.tab import Tab
 from eqviz.dash.variants import is_original
 from eqviz.plots import captions, invariance, jets, live
@@ -53,6 +54,7 @@ class View(Tab):
         self._touched = self._redrawn = self._cost = 0.0
         self._drawn_points: tuple[int, ...] = ()
         self._scanned = Latest(self._show_progress)
+        self._filming = Latest(self._draw_ahead)
         self._models: dict[str, Any] = {}
         self._texts: list[str] = []
         self._boxes: list[Any] = []
@@ -60,6 +62,7 @@ class View(Tab):
     def build(self) -> None:
         """Make the controls and the cards."""
         self._controls = Controls(self.session, self._scanner.cancel)
+        self._film = Film(self._controls.gamma, GAMMAS)
         names = {
             "deviation": "How far the answer moves",
             "auc": "Separation of boosted jets",
@@ -104,15 +107,34 @@ class View(Tab):
         self._touched = time.monotonic()
         self._wish = wish = wish_of(self.session)
         assert wish is not None
+        self._film.stand(self._at())
         if not self._models or changed & {"chosen", "version", "dark"}:
+            self._film.forget()
             self._draw(wish)
+        elif changed == {"gamma"}:
+            with self._film.following(self._at()):
+                self._patch(wish, changed)
         else:
+            self._film.forget()
             self._patch(wish, changed)
             if changed - {"gamma", "jet"}:
                 self.later(self._draw_deviation, self._draw_auc, partial(self._draw_scatter, wish))
         self._controls.sync()
         self._scanner.want(wish)
+        self._filming()
         return [self._controls, *self._notes(wish), self._body]
+
+    def show(self) -> None:
+        """The tab has been opened: steps are drawn for the models that it has this time."""
+        super().show()
+        if self._models:
+            self._filming()
+
+    def hide(self) -> None:
+        """Another tab has been opened."""
+        super().hide()
+        if self._built:
+            self._film.forget()
 
     def close(self) -> None:
         """Stop the scan and the player."""
@@ -136,12 +158,41 @@ class View(Tab):
     def _patch(self, wish: Wish, changed: set[str]) -> None:
         for name in ("deviation", "auc"):
             live.move_mark(self._models[name], wish.boost.gamma)
-        self._patch_scatter(wish)
-        before, after = self._momenta(wish)
         if "jet" in changed:
-            live.replace_event(self._models["before"], before)
+            live.replace_event(self._models["before"], self._momenta(wish)[0])
+        if len(self._befores(wish)) != self._known:
+            self._draw_scatter(wish)  # the axes follow the answers before the boost
+        self._show_step(wish)
+
+    def _show_step(self, wish: Wish) -> None:
+        """All that a new gamma changes, but the marks on the curves."""
+        self._move_points(wish)
+        before, after = self._momenta(wish)
         live.replace_event(self._models["after"], after)
         self._tell(wish, before, after)
+
+    def _draw_ahead(self) -> None:
+        """Draw steps of the slider that are not drawn, or whose answers have come since."""
+        wish = self._wish
+        if wish is None or not self.visible or "scatter" not in self._models:
+            return
+        steps = [replace(wish, boost=replace(wish.boost, gamma=gamma)) for gamma in GAMMAS]
+        known = [self._answered(step) for step in steps]
+        if self._film.draw_ahead(self._at(), known, lambda step: self._show_step(steps[step])):
+            self._filming()
+
+    def _answered(self, wish: Wish) -> tuple[bool, ...]:
+        """Which answers there are for what is on the screen."""
+        gammas, kinds = (1.0, wish.boost.gamma), (True, False)
+        return tuple(
+            ANSWERS.get(wish.unit(network, gamma, single)) is not None
+            for network in wish.networks
+            for gamma in gammas
+            for single in kinds
+        )
+
+    def _at(self) -> int:
+        return GAMMAS.index(nearest_gamma(self.session.gamma))
 
     def _draw_deviation(self) -> None:
         wish = self._wish
@@ -171,6 +222,8 @@ class View(Tab):
         start = time.monotonic()
         code = boost_code(wish.networks, wish.boost, wish.data, self.session.store.root)
         self._models[name] = update(self._cards[name], figure, text, code)
+        drawn = [self._models[curve] for curve in ("deviation", "auc") if curve in self._models]
+        self._film.mark([live.mark(figure) for figure in drawn])
         self._redrawn = time.monotonic()
         self._cost = self._redrawn - start
 
@@ -193,6 +246,7 @@ class View(Tab):
     def _draw_scatter(self, wish: Wish) -> None:
         befores = self._befores(wish)
         self._known = len(befores)
+        self._film.forget()
         limit = invariance.before_after_limit(befores) if befores else 10.0
         groups = [(network.tag, before, after) for network, before, after in self._pairs(wish)]
         figure = invariance.before_after(
@@ -200,15 +254,13 @@ class View(Tab):
         )
         code = boost_code(wish.networks, wish.boost, wish.data, self.session.store.root)
         self._models["scatter"] = update(self._cards["scatter"], figure, self._scatter_text(wish), code)
+        self._filming()
 
     def _befores(self, wish: Wish) -> list[Any]:
         found = [ANSWERS.get(wish.unit(network, 1.0)) for network in wish.networks]
         return [discriminants(before) for before in found if before is not None]
 
-    def _patch_scatter(self, wish: Wish) -> None:
-        if len(self._befores(wish)) != self._known:
-            self._draw_scatter(wish)  # the axes follow the answers before the boost
-            return
+    def _move_points(self, wish: Wish) -> None:
         figure = self._models["scatter"]
         for source, (_, before, after) in zip(live.answers(figure), self._pairs(wish)):
             live.replace_answers(figure, source, before, after, wish.rows)
@@ -264,8 +316,12 @@ class View(Tab):
             return
         done, total = self._progress
         self._controls.progress(done, total)
-        self._patch_scatter(wish)
-        self._fill_tables(wish)
+        if len(self._befores(wish)) != self._known:
+            self._draw_scatter(wish)
+        if self._film.state(self._at()) is None:  # else the browser takes it from the step that is sent
+            self._move_points(wish)
+            self._fill_tables(wish)
+        self._filming()
         if self._points(wish) != self._drawn_points and (done == total or self._may_redraw()):
             self.later(self._draw_deviation, self._draw_auc)
 
