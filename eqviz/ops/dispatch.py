@@ -11,9 +11,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -84,6 +86,8 @@ def wants_native(op: str, x: Tensor, able: bool = True) -> bool:
     """
     if _mode != "auto" or not able or torch.compiler.is_compiling():
         return False
+    if torch.is_autocast_enabled(x.device.type):  # C takes one precision, and autocast mixes them
+        return False
     return (
         type(x) in (Tensor, torch.nn.Parameter) and x.device.type == "cpu" and native.available(op, x.dtype)
     )
@@ -98,6 +102,32 @@ def require_native(op: str, x: Tensor) -> None:
     if not native.available(op, x.dtype):
         why = native.reason(op, x.dtype)
         raise ConfigError(f"backend 'native' cannot run here: {why}; leave it at 'auto'")
+
+
+def full_precision(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` with autocast off and what autocast has made of 16 bits in float32.
+
+    For implementations that write into memory of their own: they sum in float32, and take one precision.
+    """
+
+    @wraps(function)
+    def run(*arguments: Any, **options: Any) -> Any:
+        device = next(x.device.type for x in arguments if isinstance(x, Tensor))
+        if not torch.is_autocast_enabled(device):
+            return function(*arguments, **options)
+        with torch.autocast(device, enabled=False):
+            return function(*_full(arguments), **options)
+
+    return run
+
+
+def _full(value: Any) -> Any:
+    """Tensors of 16 bits as float32, also in tuples and lists."""
+    if isinstance(value, Tensor):
+        return value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(_full, value))
+    return type(value)(map(_full, value)) if type(value) in (tuple, list) else value
 
 
 def accumulator(dtype: torch.dtype) -> torch.dtype:

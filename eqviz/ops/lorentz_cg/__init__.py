@@ -34,7 +34,7 @@ import torch
 from torch import Tensor
 
 from eqviz.errors import ConfigError
-from eqviz.ops.dispatch import wants_native, wants_triton
+from eqviz.ops.dispatch import full_precision, wants_native, wants_triton
 from eqviz.ops.lorentz_cg import fused, native, native_level, reference
 from eqviz.ops.lorentz_cg.aggregate import aggregate_tiled
 from eqviz.ops.lorentz_cg.level import Level, Perceptron, scalar_perceptron, totals
@@ -83,11 +83,11 @@ def bell_aggregate(
     if chosen == "triton":
         return fused.bell_aggregate(x, norm, decay, weights, layout, n_plain)
     if chosen == "native":
-        return native.bell_aggregate(x, norm, decay, weights, layout, n_plain)
+        return full_precision(native.bell_aggregate)(x, norm, decay, weights, layout, n_plain)
     if chosen == "tiled":
-        return aggregate_tiled(x, norm, decay, weights, layout, n_plain)
+        return full_precision(aggregate_tiled)(x, norm, decay, weights, layout, n_plain)
     if chosen == "reference":
-        return reference.bell_aggregate(x, norm, decay, weights, layout, n_plain)
+        return full_precision(reference.bell_aggregate)(x, norm, decay, weights, layout, n_plain)
     raise ConfigError(f"expected backend 'auto', 'triton', 'native', 'tiled' or 'reference', got {backend!r}")
 
 
@@ -112,11 +112,11 @@ def cg_products(
     if chosen == "triton":
         return fused.cg_products(x, y, plan, tables)
     if chosen == "native":
-        return native.cg_products(x, y, plan, tables)
+        return full_precision(native.cg_products)(x, y, plan, tables)
     if chosen == "tiled":
-        return products_fused(x, y, plan, tables)
+        return full_precision(products_fused)(x, y, plan, tables)
     if chosen == "reference":
-        return reference.cg_products(x, y, plan, tables)
+        return full_precision(reference.cg_products)(x, y, plan, tables)
     raise ConfigError(f"expected backend 'auto', 'triton', 'native', 'tiled' or 'reference', got {backend!r}")
 
 
@@ -149,11 +149,11 @@ def cg_mix(
     if chosen == "triton":
         return fused.cg_mix(x, plain, weighted, p4, plan, tables, weights)
     if chosen == "native":
-        return native.cg_mix(x, plain, weighted, p4, plan, tables, weights)
+        return full_precision(native.cg_mix)(x, plain, weighted, p4, plan, tables, weights)
     if chosen == "tiled":
-        return mix_chunked(x, plain, weighted, p4, plan, tables, weights)
+        return full_precision(mix_chunked)(x, plain, weighted, p4, plan, tables, weights)
     if chosen == "reference":
-        return reference.cg_mix(x, plain, weighted, p4, plan, tables, weights)
+        return full_precision(reference.cg_mix)(x, plain, weighted, p4, plan, tables, weights)
     raise ConfigError(f"expected backend 'auto', 'triton', 'native', 'tiled' or 'reference', got {backend!r}")
 
 
@@ -209,7 +209,7 @@ def cg_block(
     if _traced(x):
         return _eager(cg_block)(x, p4, norm, layout, level, perceptron, forms, backend)
     if _chosen(backend, x) == "native":
-        return native_level.cg_block(x, p4, norm, layout, level, perceptron, forms)
+        return full_precision(native_level.cg_block)(x, p4, norm, layout, level, perceptron, forms)
     out = scalar_perceptron(cg_level(x, p4, norm, layout, level, backend), perceptron)
     return out, totals(out, forms, layout)
 
@@ -226,7 +226,7 @@ def cg_totals(x: Tensor, forms: Tensor, layout: PairLayout, backend: Backend = "
     if _traced(x):
         return _eager(cg_totals)(x, forms, layout, backend)
     if _chosen(backend, x) == "native":
-        return native_level.cg_totals(x, forms, layout)
+        return full_precision(native_level.cg_totals)(x, forms, layout)
     return totals(x, forms, layout)
 
 

@@ -28,7 +28,7 @@ from typing import Literal
 from torch import Tensor
 
 from eqviz.errors import ConfigError
-from eqviz.ops.dispatch import wants_native, wants_triton
+from eqviz.ops.dispatch import full_precision, wants_native, wants_triton
 from eqviz.ops.minkowski_message.fused import fits, message_fused
 from eqviz.ops.minkowski_message.kept import Kept
 from eqviz.ops.minkowski_message.native import OP, message_native
@@ -66,13 +66,13 @@ def minkowski_message(
     if backend == "auto":
         backend = _choice(receiver, features)
     if backend == "native":
-        return message_native(receiver, sender, features, weights, layout)
+        return full_precision(message_native)(receiver, sender, features, weights, layout)
     if backend == "triton":
         return message_fused(receiver, sender, features, weights, layout)
     if backend == "tiled":
-        return message_tiled(receiver, sender, features, weights, layout, kept)
+        return full_precision(message_tiled)(receiver, sender, features, weights, layout, kept)
     if backend == "reference":
-        return message_reference(receiver, sender, features, weights, layout)
+        return full_precision(message_reference)(receiver, sender, features, weights, layout)
     raise ConfigError(f"expected backend 'auto', 'triton', 'native', 'tiled' or 'reference', got {backend!r}")
 
 

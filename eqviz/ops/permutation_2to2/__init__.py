@@ -42,7 +42,7 @@ import torch
 from torch import Tensor
 
 from eqviz.errors import ConfigError
-from eqviz.ops.dispatch import require_native, wants_native, wants_triton
+from eqviz.ops.dispatch import full_precision, require_native, wants_native, wants_triton
 from eqviz.ops.permutation_2to2 import fused, fused_message, mixed, native, reference
 from eqviz.ops.permutation_2to2.jets import spread_jets, sum_jets
 from eqviz.ops.permutation_2to2.layout import MirrorPairs
@@ -57,8 +57,8 @@ def pair_aggregate(x: Tensor, pairs: MirrorPairs, backend: Backend = "auto") -> 
     if chosen == "triton":
         return fused.pair_aggregate(x, pairs)
     if chosen in ("mixed", "native"):
-        return mixed.Aggregate.apply(x, pairs)
-    return reference.aggregate_reference(x, pairs)
+        return full_precision(mixed.Aggregate.apply)(x, pairs)
+    return full_precision(reference.aggregate_reference)(x, pairs)
 
 
 def pair_mix(
@@ -87,8 +87,8 @@ def pair_mix(
     if chosen == "triton":
         return fused.pair_mix(x, even, odd, spread, pairs, slope)
     if chosen in ("mixed", "native"):
-        return mixed.Mix.apply(pairs, slope, x, even, odd, *spread)
-    return reference.mix_reference(x, even, odd, spread, pairs, slope)
+        return full_precision(mixed.Mix.apply)(pairs, slope, x, even, odd, *spread)
+    return full_precision(reference.mix_reference)(x, even, odd, spread, pairs, slope)
 
 
 def mix_message(
@@ -119,17 +119,19 @@ def mix_message(
         chosen = "native"
     if chosen == "native":
         require_native(native.OP, a)
-        out = native.MixMessage.apply(pairs, slope, shift, a, even, odd, weight, bias, *spread)
+        out = full_precision(native.MixMessage.apply)(
+            pairs, slope, shift, a, even, odd, weight, bias, *spread
+        )
         return out[0], _counted_once(PairStatistics(*out[1:]), shift)
     if chosen == "triton":
         run = fused_message if fused_message.fits(a, even, weight) else fused
         out, found = run.mix_message(a, even, odd, spread, weight, bias, pairs, slope, shift)
         return out, _counted_once(found, shift)
     if chosen == "mixed":
-        out = mixed.MixMessage.apply(pairs, slope, shift, a, even, odd, weight, bias, *spread)
+        out = full_precision(mixed.MixMessage.apply)(pairs, slope, shift, a, even, odd, weight, bias, *spread)
         return out[0], _counted_once(PairStatistics(*out[1:]), shift)
-    x = reference.mix_reference(a, even, odd, spread, pairs, slope)
-    return _reference_message(x, weight, bias, pairs, slope, shift)
+    x = full_precision(reference.mix_reference)(a, even, odd, spread, pairs, slope)
+    return full_precision(_reference_message)(x, weight, bias, pairs, slope, shift)
 
 
 def encode_message(
@@ -154,10 +156,12 @@ def encode_message(
         weight, bias, pairs, slope, shift, backend: as for :func:`mix_message`.
     """
     if _checked(backend) != "reference":
-        out = mixed.EncodeMessage.apply(pairs, slope, shift, encode, d, extra, weight, bias, *parameters)
+        out = full_precision(mixed.EncodeMessage.apply)(
+            pairs, slope, shift, encode, d, extra, weight, bias, *parameters
+        )
         return out[0], _counted_once(PairStatistics(*out[1:]), shift)
     x = torch.cat([pairs.mirrored(encode(d, *parameters)), extra], 1)
-    return _reference_message(x, weight, bias, pairs, slope, shift)
+    return full_precision(_reference_message)(x, weight, bias, pairs, slope, shift)
 
 
 def _reference_message(
