@@ -21,6 +21,7 @@ N_MAPS = 15
 # t, delta t, s, delta s, with d diagonal, c column mean, r row mean, t mean trace, s mean of all.
 RECEIVER, SENDER, DIAGONAL = (4, 7, 10), (3, 6, 9), (2, 5, 8)
 EVERYWHERE, ON_DIAGONAL = (11, 13), (12, 14)
+Parts = tuple[Tensor, ...]
 FIRST_SCALED = 5  # maps from here on carry a power of N
 
 
@@ -79,10 +80,12 @@ class PairMixing(nn.Module):
         self, found: PairStatistics, norm: Affine, pairs: MirrorPairs
     ) -> tuple[Tensor, Tensor, Spread]:
         """Even and odd weights (O, C) and node values, from the aggregates of a and its normalisation."""
-        weights, scale = self.weights(), powers(pairs, self.exponents.T)
+        # taken apart once: the gradient is then put together once, not map by map
+        weights, powers_of_n = self.weights().unbind(0), powers(pairs, self.exponents.T)
         mean = means(found, norm, pairs)
-        scaled = spread_jets(scale[:, : EVERYWHERE[0] - FIRST_SCALED].flatten(1), pairs)
-        scaled = scaled.unflatten(1, (EVERYWHERE[0] - FIRST_SCALED, -1))
+        scaled = spread_jets(powers_of_n[:, : EVERYWHERE[0] - FIRST_SCALED].flatten(1), pairs)
+        scaled = scaled.unflatten(1, (EVERYWHERE[0] - FIRST_SCALED, -1)).unbind(1)
+        scale = powers_of_n.unbind(1)
         at = [self._at_nodes(mean, scaled, weights, maps) for maps in (RECEIVER, SENDER, DIAGONAL)]
         everywhere = self._of_jets(mean, scale, weights, EVERYWHERE)
         constant = self.bias + norm.offset @ (weights[0] + weights[1])
@@ -93,17 +96,17 @@ class PairMixing(nn.Module):
         return (even * norm.scale[:, None]).T, (odd * norm.scale[:, None]).T, spread
 
     @staticmethod
-    def _at_nodes(mean: Means, scaled: Tensor, weights: Tensor, maps: tuple[int, int, int]) -> Tensor:
+    def _at_nodes(mean: Means, scaled: Parts, weights: Parts, maps: tuple[int, int, int]) -> Tensor:
         own, column, row = maps
-        columns = mean.columns * scaled[:, column - FIRST_SCALED]
-        rows = mean.rows * scaled[:, row - FIRST_SCALED]
+        columns = mean.columns * scaled[column - FIRST_SCALED]
+        rows = mean.rows * scaled[row - FIRST_SCALED]
         inputs = torch.cat([mean.diagonal, columns, rows], 1)
         return inputs @ torch.cat([weights[own], weights[column], weights[row]])
 
     @staticmethod
-    def _of_jets(mean: Means, scale: Tensor, weights: Tensor, maps: tuple[int, int]) -> Tensor:
-        trace = mean.trace * scale[:, maps[0] - FIRST_SCALED]
-        total = mean.total * scale[:, maps[1] - FIRST_SCALED]
+    def _of_jets(mean: Means, scale: Parts, weights: Parts, maps: tuple[int, int]) -> Tensor:
+        trace = mean.trace * scale[maps[0] - FIRST_SCALED]
+        total = mean.total * scale[maps[1] - FIRST_SCALED]
         return trace @ weights[maps[0]] + total @ weights[maps[1]]
 
 
