@@ -33,6 +33,23 @@ def update(target: FigureCard, figure: hv.core.Dimensioned, caption: str, repeat
     return model
 
 
+class Refilled:
+    """A card whose figure is refilled, and drawn anew only where its shape or colours are others."""
+
+    def __init__(self, card: FigureCard) -> None:
+        self.card = card
+        self.model: Any = None
+        self._key: tuple[Any, ...] = ()
+
+    def forget(self) -> None:
+        """Draw anew next time."""
+        self._key = ()
+
+    def _draw(self, figure: hv.core.Dimensioned, key: tuple[Any, ...], code: str) -> None:
+        """Show ``figure``; ``key`` tells what it can be refilled with."""
+        self.model, self._key = update(self.card, figure, self.card.caption, code), key
+
+
 class Several(pn.viewable.Viewer):
     """Small multiples: one card for each figure under a common heading; the caption belongs to all."""
 

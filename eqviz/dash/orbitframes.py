@@ -34,16 +34,16 @@ def image_frames(
     """One frame for every element of a scan: g x, f(g x), rho(g) f(x), their difference; and the answers."""
     limits = log_limits(image.sum(1)[0].double().numpy())
     symmetry, frames = orbits.group_of(model) or "none", []
-    still = orbits.moved_field(model, image, Motion(), layer, field)
-    top = largest(still.moved)
-    for value in scan.at:
-        motion = moved_along(start, scan.along, value)  # type: ignore[arg-type]
-        found = orbits.moved_field(model, image, motion, layer, field)
+    top = largest(orbits.moved_field(model, image, Motion(), layer, field).moved)
+    motions = [moved_along(start, scan.along, value) for value in scan.at]  # type: ignore[arg-type]
+    moves = [orbits.moved_field(model, image, motion, layer, field) for motion in motions]
+    low = -top if any(is_signed(view) for found in moves for view in (found.after, found.moved)) else 0.0
+    for value, motion, found in zip(scan.at, motions, moves):
         moved = move_image(image, motion).sum(1)[0].double().numpy()
         panels = [
             Panel("g·x", moved, ramp("pT", dark), limits, log=True),
-            field_panel("f(g·x)", found.after, top, symmetry, dark),
-            field_panel("ρ(g) f(x)", found.moved, top, symmetry, dark),
+            field_panel("f(g·x)", found.after, (low, top), symmetry, dark),
+            field_panel("ρ(g) f(x)", found.moved, (low, top), symmetry, dark),
             gap_panel(found, dark),
         ]
         at = np.degrees(value) if scan.along == "angle" else value
@@ -115,14 +115,13 @@ def is_signed(view: FieldView) -> bool:
     return view.look in ("scalar", "ring") and bool(view.values.min() < 0)
 
 
-def field_panel(title: str, view: FieldView, top: float, symmetry: str, dark: bool) -> Panel:
-    """One field as a panel of an animation."""
+def field_panel(title: str, view: FieldView, scale: tuple[float, float], symmetry: str, dark: bool) -> Panel:
+    """One field as a panel of an animation, on a colour scale with these ends."""
     if view.look == "phase":
-        return phase_panel(title, view.values, top, dark)
-    image, signed = mosaic(view, GAP), is_signed(view)
-    colours = signed_colours(dark) if signed else field_colours(view, symmetry, dark)
+        return phase_panel(title, view.values, scale[1], dark)
+    colours = signed_colours(dark) if scale[0] < 0 else field_colours(view, symmetry, dark)
     arrows = view.values if view.look == "vector" else None
-    return Panel(title, image, colours, (-top if signed else 0.0, top), arrows=arrows)
+    return Panel(title, mosaic(view, GAP), colours, scale, arrows=arrows)
 
 
 def field_colours(view: FieldView, symmetry: str, dark: bool) -> list[str]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from eqviz.dash.cards import card, row_of, update
 from eqviz.dash.orbitframes import answer_track
-from eqviz.dash.orbitpictures import Picture, field_limit, image_limits
+from eqviz.dash.orbitpictures import Picture, field_scale, image_limits
 from eqviz.dash.orbitquestions import (
     FieldQuestion,
     MultiplesQuestion,
@@ -120,9 +120,9 @@ class ImagePage:
             return
         code, dark, symmetry = self._code(), self.session.dark, self._symmetry()
         pixel = subject.pixel * max(1, round(subject.image.shape[-1] / found.inside.shape[-1]))
-        top = field_limit(found)
-        self._after.field(found.after, pixel, top, symmetry, dark, code)
-        self._law.field(found.moved, pixel, top, symmetry, dark, code)
+        scale = field_scale(found)
+        self._after.field(found.after, pixel, scale, symmetry, dark, code)
+        self._law.field(found.moved, pixel, scale, symmetry, dark, code)
         self._gap.gap(found, pixel, dark, code)
         self._tell(found, question)
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from eqviz.dash.cards import update
-from eqviz.dash.components import FigureCard
+from eqviz.dash.cards import Refilled
 from eqviz.dash.orbitjetframes import relative_nodes
 from eqviz.evaluation.jet_orbits import MovedNodes
 from eqviz.kinematics import random_axis, unit_vector
@@ -18,17 +15,8 @@ Array = NDArray[np.float64]
 Plane = tuple[tuple[Array, Array], tuple[str, str]]
 
 
-class NodePicture:
-    """A card with one feature; draws anew only where its kind or its colours are others."""
-
-    def __init__(self, card: FigureCard) -> None:
-        self.card = card
-        self.model: Any = None
-        self._key: tuple[Any, ...] = ()
-
-    def forget(self) -> None:
-        """Draw anew next time."""
-        self._key = ()
+class NodePicture(Refilled):
+    """A card with one feature of all constituents."""
 
     def show(
         self, found: MovedNodes, values: Array, plane: Plane, symmetry: str, dark: bool, code: str
@@ -48,7 +36,7 @@ class NodePicture:
             nodes.replace_scalars(self.model, found.moved_places, values)
         else:
             figure = nodes.node_scalars(found.moved_places, values, log=True, dark=dark)
-            self.model, self._key = update(self.card, figure, self.card.caption, code), key
+            self._draw(figure, key, code)
         self.card.csv_from(lambda: values_csv(values))
         self.card.repeat = code
 
@@ -60,7 +48,7 @@ class NodePicture:
             first = values.copy()
             first[:1] = -top if signed else abs(first[:1])  # decides the colours; replaced below
             figure = nodes.node_scalars(found.moved_places, first, limit=top, symmetry=symmetry, dark=dark)
-            self.model, self._key = update(self.card, figure, self.card.caption, code), key
+            self._draw(figure, key, code)
         nodes.replace_scalars(self.model, found.moved_places, values, top)
 
     def _vectors(self, values: Array, plane: Plane, symmetry: str, dark: bool, code: str) -> None:
@@ -70,7 +58,7 @@ class NodePicture:
             nodes.replace_vectors(self.model, values, directions)
             return
         figure = nodes.node_vectors(values, directions, names, symmetry=symmetry, dark=dark)
-        self.model, self._key = update(self.card, figure, self.card.caption, code), key
+        self._draw(figure, key, code)
 
 
 def plane_of(axis: str, momenta: bool) -> Plane:

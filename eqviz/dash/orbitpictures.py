@@ -8,8 +8,7 @@ import holoviews as hv
 import numpy as np
 from numpy.typing import NDArray
 
-from eqviz.dash.cards import update
-from eqviz.dash.components import FigureCard
+from eqviz.dash.cards import Refilled
 from eqviz.dash.orbitframes import GAP, gap_image, is_signed, largest
 from eqviz.evaluation.fieldviews import FieldView, mosaic
 from eqviz.evaluation.orbits import MovedField
@@ -20,17 +19,8 @@ Array = NDArray[np.float64]
 SIDE = 250
 
 
-class Picture:
-    """A card with one field; ``show`` draws anew only where the shape or the colours are others."""
-
-    def __init__(self, card: FigureCard) -> None:
-        self.card = card
-        self.model: Any = None
-        self._key: tuple[Any, ...] = ()
-
-    def forget(self) -> None:
-        """Draw anew next time."""
-        self._key = ()
+class Picture(Refilled):
+    """A card with one field of an image network."""
 
     def image(
         self, pixels: Array, pixel: float, limits: tuple[float, float], unit: str, dark: bool, code: str
@@ -48,11 +38,14 @@ class Picture:
         )  # fmt: skip
         self._draw(figure, key, code)
 
-    def field(self, view: FieldView, pixel: float, top: float, symmetry: str, dark: bool, code: str) -> None:
-        """A field with its own way of being drawn."""
-        key = (view.look, view.values.shape, pixel, is_signed(view), symmetry, dark)
+    def field(
+        self, view: FieldView, pixel: float, scale: tuple[float, float], symmetry: str, dark: bool, code: str
+    ) -> None:
+        """A field with its own way of being drawn, on a colour scale with these ends."""
+        low, top = scale
+        key = (view.look, view.values.shape, pixel, low < 0, symmetry, dark)
         if key == self._key:
-            images, limits, arrows = _numbers(view, pixel, top)
+            images, limits, arrows = _numbers(view, pixel, scale)
             fields.replace_images(self.model, images, limits, arrows)
             self.card.csv_from(lambda: _csv(mosaic(view, GAP), pixel))
             return
@@ -63,9 +56,9 @@ class Picture:
         elif view.look == "phase":
             figure = fields.phase_field(view.values, **look)
         elif view.look == "ring":
-            figure = fields.ring_field(mosaic(view, GAP), symmetry=symmetry, **look)
+            figure = fields.ring_field(mosaic(view, GAP), symmetry=symmetry, signed=low < 0, **look)
         else:
-            figure = fields.scalar_field(view.values[0], **look)
+            figure = fields.scalar_field(view.values[0], signed=low < 0, **look)
         self._draw(figure, key, code)
 
     def gap(self, found: MovedField, pixel: float, dark: bool, code: str) -> None:
@@ -80,23 +73,20 @@ class Picture:
         figure = fields.gap_field(image, largest=1.0, pixel=pixel, dark=dark, side=SIDE, axes=axes)
         self._draw(figure, key, code)
 
-    def _draw(self, figure: hv.Overlay, key: tuple[Any, ...], code: str) -> None:
-        self.model = update(self.card, figure, self.card.caption, code)
-        self._key = key
-
 
 def image_limits(pixels: Array) -> tuple[float, float]:
     """Ends of the colour scale of an image and of all its turned copies."""
     return log_limits(pixels)
 
 
-def field_limit(found: MovedField) -> float:
-    """One scale for f(g x) and rho(g) f(x)."""
-    return max(largest(found.moved), largest(found.after))
+def field_scale(found: MovedField) -> tuple[float, float]:
+    """Ends of one colour scale for f(g x) and rho(g) f(x)."""
+    top = max(largest(found.moved), largest(found.after))
+    return (-top if is_signed(found.moved) or is_signed(found.after) else 0.0), top
 
 
-def _numbers(view: FieldView, pixel: float, top: float) -> tuple[list[Array], list[Any], Any]:
-    low = -top if is_signed(view) else 0.0
+def _numbers(view: FieldView, pixel: float, scale: tuple[float, float]) -> tuple[list[Array], list[Any], Any]:
+    low, top = scale
     if view.look == "phase":
         phase, veil = fields.phase_images(view.values, top)
         return [phase, np.sqrt(veil)], [None, None], None

@@ -25,17 +25,20 @@ FLOOR = 1e-8  # smallest relative difference that is told apart: below float32's
 ARROWS = 12  # along each side, at most
 
 
-def scalar_field(values: ArrayLike, *, limit: float | None = None, **look: Any) -> hv.Overlay:
+def scalar_field(
+    values: ArrayLike, *, limit: float | None = None, signed: bool | None = None, **look: Any
+) -> hv.Overlay:
     """A scalar on every pixel: blue above zero, vermilion below, paper at zero.
 
     Args:
         values: (H, W), rows along eta; NaN is background.
         limit: end of the colour scale; by default the largest size.
+        signed: whether the scale has both signs; by default where a value is negative.
         **look: ``pixel`` (width in eta and phi), ``title``, ``dark``, ``side``, ``symmetry`` (unused here).
     """
     image = _matrix(values)
     top = limit or _largest(image)
-    signed = bool(np.nanmin(image, initial=0.0) < 0)
+    signed = bool(np.nanmin(image, initial=0.0) < 0) if signed is None else signed
     dark = bool(look.get("dark", False))
     colours = signed_colours(dark) if signed else sequential("SO+(1,3)", dark)
     mesh = _mesh(image, look, "value", (-top if signed else 0.0, top), colours)
@@ -80,18 +83,24 @@ def phase_field(components: ArrayLike, *, limit: float | None = None, **look: An
 
 
 def ring_field(
-    tiles: ArrayLike, *, limit: float | None = None, symmetry: str = "D4", **look: Any
+    tiles: ArrayLike,
+    *,
+    limit: float | None = None,
+    signed: bool | None = None,
+    symmetry: str = "D4",
+    **look: Any,
 ) -> hv.Overlay:
     """A function on a group: one map for each element, around a ring (see ``fieldviews.mosaic``).
 
     Args:
         tiles: (H', W') mosaic with NaN between the maps.
         limit: end of the colour scale.
+        signed: whether the scale has both signs; by default where a value is negative.
     """
     image = _matrix(tiles)
     top = limit or _largest(image)
     dark = bool(look.get("dark", False))
-    signed = bool(np.nanmin(image, initial=0.0) < 0)
+    signed = bool(np.nanmin(image, initial=0.0) < 0) if signed is None else signed
     colours = signed_colours(dark) if signed else sequential(symmetry, dark)
     mesh = _mesh(image, look, "value", (-top if signed else 0.0, top), colours)
     return _framed([mesh], image, look, axes=False)
