@@ -156,11 +156,10 @@ class ImageBatch:
         layout = self.layout
         stored = self.value.new_zeros(len(self), layout.starts[-1])
         stored.index_put_((self.image_index, self.index), self.value, accumulate=True)
-        images = self.value.new_empty(len(self), len(layout.channels), layout.height, layout.width)
-        for number, block in enumerate(layout.blocks):
-            grid = stored[:, layout.starts[number] : layout.starts[number + 1]]
-            grid = grid.view(len(self), layout.height // block, layout.width // block) / block**2
-            images[:, number] = grid.repeat_interleave(block, 1).repeat_interleave(block, 2)
+        if set(layout.blocks) == {1}:
+            images = stored.view(len(self), len(layout.channels), layout.height, layout.width)
+        else:
+            images = self._spread(stored)
         if size is None or (size == layout.height == layout.width):
             return images
         if not 0 < size <= min(layout.height, layout.width) or not all(layout.additive):
@@ -170,6 +169,17 @@ class ImageBatch:
             )
         rows, columns = (pooling(n, size).to(images) for n in (layout.height, layout.width))
         return rows @ images @ columns.T
+
+    def _spread(self, stored: Tensor) -> Tensor:
+        """Images (B, C, H, W) of the stored grids (B, n), each entry shared among the pixels of its block."""
+        layout = self.layout
+        images = stored.new_empty(len(self), len(layout.channels), layout.height, layout.width)
+        for number, block in enumerate(layout.blocks):
+            rows, columns = layout.height // block, layout.width // block
+            grid = stored[:, layout.starts[number] : layout.starts[number + 1]]
+            grid = grid.view(len(self), rows, 1, columns, 1) / block**2
+            images[:, number] = grid.expand(-1, -1, block, -1, block).reshape(len(self), *images.shape[2:])
+        return images
 
     def coarser(self, size: int) -> ImageBatch:
         """The images of :meth:`dense` at ``size``, sparse again; raises as it does."""

@@ -45,12 +45,15 @@ class ImageDataset(LabelledSet[ImageBatch]):
         write_images(path, [self.batch], name=self.name, meta=self.meta, compression=compression)
 
     def coarser(self, size: int) -> ImageDataset:
-        """The same images ``size`` by ``size``: what ``batch.dense(size)`` gives, but made once.
+        """The same images ``size`` by ``size``: what ``batch.dense(size)`` gives, but made once and kept.
 
         Raises:
             ConfigError: a size larger than the image, or channels that cannot be summed.
         """
-        return ImageDataset(self.batch.coarser(size), self.name, self.meta)
+        made: dict[int, ImageDataset] = vars(self).setdefault("_coarser", {})
+        if size not in made:
+            made[size] = ImageDataset(self.batch.coarser(size), self.name, self.meta)
+        return made[size]
 
     def loader(
         self,

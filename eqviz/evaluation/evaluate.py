@@ -57,7 +57,7 @@ def evaluate(
     for done, scan in enumerate(scans):
         tell("scan", done / len(scans))
         rows += scan(model, batch)
-    turns = planar_scan(model, test_set, config.plane_angles, n_bootstrap=config.n_bootstrap)
+    turns = planar_scan(model, test_set, config.plane_angles, n_bootstrap=config.n_bootstrap, still=logits)
     tell("time", 0.0)
     return Evaluation(logits, metrics | _cost(model, seen, config), rows, turns)
 

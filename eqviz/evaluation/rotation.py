@@ -33,6 +33,7 @@ def planar_scan(
     *,
     batch_size: int = 128,
     n_bootstrap: int = 100,
+    still: Array | None = None,
 ) -> list[Row]:
     """One row per angle, see ROTATION_TYPES in :mod:`eqviz.evaluation.run` for the columns.
 
@@ -41,11 +42,13 @@ def planar_scan(
     Args:
         degrees: angles of the turns.
         n_bootstrap: resamples for the errors of AUC and accuracy.
+        still: logits (n, classes) of the jets as they are, where they are known already.
     """
     if not degrees:
         return []
     with evaluating(model):
-        still = _answers(model, dataset, 0.0, batch_size)
+        if still is None:
+            still = _answers(model, dataset, 0.0, batch_size)
         return [
             _row(
                 dataset,

@@ -187,8 +187,10 @@ def _report(watch: int, pid: int, pipe: int) -> None:
 
 def _kill(pids: Iterator[int]) -> None:
     for pid in pids:
-        with suppress(OSError):
+        try:
             os.killpg(pid, signal.SIGKILL)
+        except OSError:  # it has not made its group yet
+            os.kill(pid, signal.SIGKILL)
         with suppress(OSError):
             os.waitpid(pid, 0)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +174,13 @@ class Display:
 
 def resident_mb() -> float:
     """Resident memory of this process in MiB."""
-    return psutil.Process().memory_info().rss / 2**20
+    return _process(os.getpid()).memory_info().rss / 2**20
+
+
+@lru_cache(maxsize=1)
+def _process(pid: int) -> psutil.Process:
+    """Making one takes longer than asking it, and it is asked at every step; a fork needs its own."""
+    return psutil.Process(pid)
 
 
 def _summary(row: dict[str, Any]) -> str:

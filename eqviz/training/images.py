@@ -39,6 +39,8 @@ def fitted(name: str, params: dict[str, Any], train_set: LabelledSet[Any] | None
         )
     if config.pixel_std:
         return params
-    batch = train_set.batch
+    # the network will want the coarser images, too, and they are made once
+    finer = train_set.batch.layout.width > config.n_pixels
+    batch = (train_set.coarser(config.n_pixels) if finer else train_set).batch
     pieces = (batch.select(range(at, min(at + _CHUNK, len(batch)))) for at in range(0, len(batch), _CHUNK))
     return {**params, "pixel_std": ImageScaling.fit(pieces, size=config.n_pixels).std}
