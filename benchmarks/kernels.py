@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.gpu import Budget, Ceilings, Meter, matmul_precision, rate, roofline
+from benchmarks.gpu import Budget, Ceilings, Meter, deadline, matmul_precision, rate, roofline
 from benchmarks.kernel_cases import Case, cases
 from benchmarks.measure import benchmark_jets
 from benchmarks.registry import Row, Settings, register
@@ -55,7 +55,8 @@ def run(settings: Settings) -> list[Row]:
     batches = {size: jets.select(range(size)).to(settings.device) for size in sizes}
     meter = Meter(settings)
     with matmul_precision("high"):  # TF32 for all alike
-        verify_all(batches[sizes[0]], networks, tiny)
+        with deadline(budget.left):
+            verify_all(batches[sizes[0]], networks, tiny)
         budget.add(
             [Row("checks", KERNEL, 1, 1, 1, "passed", f"{TOLERANCE} of the largest entry of a result")]
         )

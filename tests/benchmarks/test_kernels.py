@@ -98,6 +98,17 @@ def test_wrong_kernel_is_not_timed(monkeypatch):
     assert reported == [] and torch.get_float32_matmul_precision() == "highest"
 
 
+def test_checks_that_take_too_long_time_nothing(monkeypatch):
+    from benchmarks import gpu, kernels
+
+    reported = []
+    monkeypatch.setattr(kernels, "verify_all", lambda *_: time.sleep(5))
+    settings = kernels.Settings("cpu", 1, quick=True, seconds=0.05, report=reported.extend)
+    with pytest.raises(gpu.Overrun):
+        kernels.run(settings)
+    assert reported == []
+
+
 @pytest.fixture(params=["LorentzNet", "PELICAN 208k", "LGN"])
 def tiny(request):
     """A network of few channels, and a batch of two jets."""

@@ -272,6 +272,9 @@ def hidden_kernel(
                     C, LO, HI, COORDINATES, BI, BJ, ACC, DOT, PRECISION,
                 )  # fmt: skip
                 add_vector(into + C * C, (tl.sum(g0, axis=0), tl.sum(g1, axis=0)), C, LO, HI)
+                a = first_layer(
+                    u, v, s, ws, slot, i, j, nodes, index, real, s_pair, s_feature, C, F, LO, HI, BI, BJ, ACC
+                )
                 h0, h1, h2, h3 = outer_sum(a, (g0, g1), h0, h1, h2, h3, HI, ACC, DOT, PRECISION)
     add_matrix(into, tl.trans(h0), h2, tl.trans(h1), tl.trans(h3), C, LO, HI)
 
