@@ -160,6 +160,24 @@ def test_norm_is_batch_norm_on_scalars():
     assert own.eval()(x).std() > 0
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_norm_in_one_kernel_is_the_norm_of_fields(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch):
+    found = {}
+    for fused in (True, False):
+        monkeypatch.setattr(FieldNorm, "_of_one_kind", fused)
+        norm = FieldNorm(FieldType(((FieldKind("D4", "regular"), 3),))).to(dtype).train()
+        with torch.no_grad():
+            norm.weight.copy_(torch.tensor([0.5, 1.0, 2.0]))
+            norm.bias.copy_(torch.tensor([0.1, 0.0, -3.0]))
+        x = (images(5, n=4, channels=24, dtype=dtype) + torch.arange(24).view(-1, 1, 1) / 8).requires_grad_()
+        y = norm(x)
+        (y**3).sum().backward()
+        found[fused] = (y, x.grad, norm.weight.grad, norm.bias.grad, norm.running_mean, norm.running_var)
+    for one, other in zip(found[True], found[False]):
+        tolerance = 1e-10 if dtype == torch.float64 else 1e-4
+        torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
+
+
 def test_harmonic_filters_are_half_of_the_steerable_ones():
     """Frequency n - m; the other half, n + m, mixes a field with its conjugate."""
     conv = HarmonicConv((0, 1), (0, 0, 1), 5).double()
