@@ -6,12 +6,29 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import panel as pn
 import pytest
 from dash_store import SMALL, make_store
 
 from eqviz.dash.shell import build
+
+VISITS: list[Any] = []  # their session contexts
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One server and one browser for all: two at once are slower, and too slow for a small machine."""
+    for item in items:
+        if item.get_closest_marker("ui"):
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+def leave() -> None:
+    """Forget visitors who have gone at once: for half a minute more their pages would go on working."""
+    while VISITS:
+        if (session := VISITS.pop().session) is not None:
+            session.request_expiration()
 
 
 @pytest.fixture(scope="session")
@@ -21,13 +38,18 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., st
 
     def start(*run_ids: str) -> str:
         root: Path = make_store(tmp_path_factory.mktemp("ui"), *run_ids)
+
+        def visit():
+            VISITS.append(pn.state.curdoc.session_context)
+            return build(root)
+
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = int(probe.getsockname()[1])
         servers.append(
             pn.serve(
-                lambda: build(root), port=port, address="127.0.0.1", show=False, threaded=True, verbose=False,
-                websocket_origin=f"127.0.0.1:{port}",
+                visit, port=port, address="127.0.0.1", show=False, threaded=True, verbose=False,
+                websocket_origin=f"127.0.0.1:{port}", check_unused_sessions_milliseconds=100,
             )
         )  # fmt: skip
         url = f"http://127.0.0.1:{port}/"
@@ -35,6 +57,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., st
         while True:
             try:
                 urllib.request.urlopen(url, timeout=30).close()
+                leave()
                 return url
             except OSError:
                 if time.monotonic() > end:
@@ -65,11 +88,19 @@ def chromium():
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def visitor(chromium):
+    """Keeps the page's files, megabytes of scripts, from test to test, and nothing of what a page stored."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+    context.add_init_script("try { localStorage.clear() } catch { /* an empty page has none */ }")
+    return context
+
+
 class Watched:
     """A page with everything that it complained about and every request that left this machine."""
 
-    def __init__(self, browser) -> None:
-        self.page = browser.new_page(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+    def __init__(self, visitor) -> None:
+        self.page = visitor.new_page()
         self.page.set_default_timeout(180_000)
         self.complaints: list[str] = []
         self.abroad: list[str] = []
@@ -92,9 +123,10 @@ class Watched:
 
 
 @pytest.fixture
-def watched(chromium) -> Iterator[Watched]:
-    found = Watched(chromium)
+def watched(visitor) -> Iterator[Watched]:
+    found = Watched(visitor)
     yield found
     found.page.close()
+    leave()
     assert found.complaints == []
     assert found.abroad == []

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from urllib.parse import quote
 
 import pytest
 from bokeh.server.session import ServerSession
 from bokeh.server.views.ws import WSHandler
 
+expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
+
 pytestmark = pytest.mark.ui
+
+DARK = re.compile(r"^rgba?\((\d|[1-5]\d)(, (\d|[1-5]\d)){2}[,)]")  # all three colours below 60
 
 CLICKS = ("naive", "fixed", "float64", "stable")
 
@@ -71,5 +76,5 @@ def test_representations_on_a_busy_line(watched, address: str, busy_line: None, 
         start.click()
         page.wait_for_timeout(60)
     page.get_by_label("Toggle theme").first.click()
-    page.wait_for_timeout(1000)
+    expect(page.locator("section.card").first).to_have_css("background-color", DARK)
     assert bypassing == []

@@ -51,6 +51,7 @@ class View(Tab):
         self._asked: tuple[Question, Question] = self._questions()
         self._third = ""
         self._drawn: dict[str, Any] = {}
+        self._algebra: tuple[str, bool] | None = None  # of which structure constants are shown
         self._quiet = False
 
     def build(self) -> None:
@@ -107,10 +108,7 @@ class View(Tab):
         self._ask()
         self._fill_table()
         steps: list[Callable[[], None]] = [partial(self._draw_diagram, i) for i in range(2)]
-        steps += [self._draw_third, self._draw_couplings]
-        if changed & {"symmetry", "dark"}:
-            steps.append(self._draw_brackets)
-        steps.append(self._turning.show)
+        steps += [self._draw_third, self._draw_couplings, self._draw_brackets, self._turning.show]
         if pn.state.curdoc is None or pn.state.curdoc.session_context is None:
             for step in steps:
                 step()
@@ -277,6 +275,8 @@ class View(Tab):
 
     def _draw_brackets(self) -> None:
         name, dark = self.session.symmetry, self.session.dark
+        if self._algebra == (name, dark):  # no matter what changed: it may not have come to be drawn
+            return
         self._brackets.title = repfigures.bracket_title(name)
         beside = self._turning.matrix
         if not isinstance(catalogue.symmetry(name), Group):
@@ -287,6 +287,7 @@ class View(Tab):
         )
         if beside not in self._algebra_row.objects:
             self._algebra_row[:] = [self._brackets, beside]
+        self._algebra = name, dark
 
 
 _ORDER = ("First", "Second")
