@@ -167,6 +167,10 @@ def test_the_page_comes_back_after_an_impossible_request(tab: View) -> None:
     assert notices(tab)
     choose(tab, "SU(3)", "3", "3")
     assert notices(tab) == [] and len(tab._table.rows) == 2
+    choose(tab, "SU(5)", "9")
+    assert notices(tab)
+    choose(tab, "SU(5)", "5", "5")  # the group was another when nothing could be drawn
+    assert tab._brackets.repeat == group_code("brackets", "SU(5)", "")
 
 
 TOO_LARGE = [("SU(6)", "35", "84", "1200"), ("SU(2)", "50", "50", "2500"), ("O(1,3)", "2, 2", "2, 2", "100")]
