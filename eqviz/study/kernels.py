@@ -132,7 +132,7 @@ class ForkedProcess:
             return True
         if hasattr(self, "pid"):
             # The parent has died without a word: it takes its kernels along.
-            self.returncode = int(self._text) if found else -signal.SIGKILL
+            self.returncode = int(self._text) if self._text.endswith(b"\n") else -signal.SIGKILL
             os.close(self._pipe)
         return bool(found)
 

@@ -158,6 +158,22 @@ def test_exit_codes_and_timeouts(tmp_path: Path, light: None) -> None:
     assert other.wait(30) == 0
 
 
+@pytest.mark.parametrize(
+    ("written", "code"), [(b"12\n-9\n", -9), (b"12\n0\n", 0), (b"12\n", -9), (b"", None)]
+)
+def test_an_exit_is_read_however_it_arrives(written: bytes, code: int | None) -> None:
+    """Also where the parent dies before it can write one."""
+    ours, theirs = os.pipe()
+    os.write(theirs, written)
+    os.close(theirs)
+    if code is None:
+        with pytest.raises(OSError, match="does not answer"):
+            kernels.ForkedProcess(ours)
+        return
+    process = kernels.ForkedProcess(ours)
+    assert (process.pid, process.wait(5), process.poll()) == (12, code, code)
+
+
 ORPHAN = f"""\
 import os, sys, time
 from eqviz.study import kernels
