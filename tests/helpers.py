@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,36 @@ SMALL = {
     "pelican-irc": {"hidden": 6, "message": 4, "n_blocks": 1},
     "pelican": {"hidden": 6, "message": 4, "n_blocks": 1, "label_channels": 2},
 }
+
+
+_HIDING = """\
+import sys
+hidden = frozenset({hidden!r})
+class Hiding:
+    def __init__(self, finder):
+        self.finder = finder
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+    def find_spec(self, name, path=None, target=None):
+        return None if name.split(".")[0] in hidden else self.finder.find_spec(name, path, target)
+    def find_distributions(self, *args, **kwargs):
+        found = getattr(self.finder, "find_distributions", lambda *args, **kwargs: ())(*args, **kwargs)
+        return [d for d in found if d.metadata["Name"].lower().replace("-", "_") not in hidden]
+sys.meta_path[:] = [Hiding(finder) for finder in sys.meta_path]
+"""
+
+
+def run_without(packages: Iterable[str], program: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run ``program`` in a Python of its own that finds none of these ``packages``, as if not installed.
+
+    Args:
+        packages: names by which they are imported.
+        program: source code; ``hidden`` holds the packages' names.
+        options: of ``subprocess.run``.
+    """
+    code = _HIDING.format(hidden=sorted(packages)) + program
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, **options)
 
 
 def make_run(

@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import math
 import os
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from helpers import run_without
 from torch.utils._python_dispatch import TorchDispatchMode
 
 pytest.importorskip("triton", reason="Triton is not installed")
@@ -27,17 +26,8 @@ OPERATIONS = (
     "cg_products",
 )
 # A bare GPU machine has PyTorch, Triton and NumPy; the command must do with these.
-BARE = """
-import sys
-blocked = ("escnn", "lie_learn", "panel", "papermill", "holoviews", "pelican", "torch_geometric", "e3nn")
-class Hiding:
-    def __init__(self, finder):
-        self.finder = finder
-    def __getattr__(self, name):
-        return getattr(self.finder, name)
-    def find_spec(self, name, path=None, target=None):
-        return None if name.split(".")[0] in blocked else self.finder.find_spec(name, path, target)
-sys.meta_path[:] = [Hiding(finder) for finder in sys.meta_path]
+LACKING = ("escnn", "lie_learn", "panel", "papermill", "holoviews", "pelican", "torch_geometric", "e3nn")
+DRY_RUN = """
 from benchmarks.__main__ import main
 main(["--gpu", "--dry"])
 """
@@ -51,8 +41,7 @@ def importable(monkeypatch):
 def test_dry_run_on_a_bare_machine_has_every_row(tmp_path):
     environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
     environment |= {"TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-W", "ignore", "-c", BARE]
-    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    result = run_without(LACKING, DRY_RUN, cwd=ROOT, env=environment)
     assert result.returncode == 0, result.stderr[-2000:]
     (path,) = tmp_path.glob("*/kernels-gpu.csv")
     with path.open() as file:

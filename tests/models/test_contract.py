@@ -103,7 +103,7 @@ def test_overfits_64_jets(name):
         loss = torch.nn.functional.cross_entropy(model(batch), label)
         loss.backward()
         optimiser.step()
-        if float(loss.detach()) < 0.15:
+        if float(loss.detach()) < 0.3:
             break
     assert float(loss.detach()) < 0.3, "cannot remember 64 jets"
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers import run_without
 
 pytest.importorskip("triton", reason="Triton is not installed")
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,16 +55,6 @@ def test_kernels_compile_ahead_of_time(capsys):
 def test_library_imports_without_triton():
     """And without the other packages that a bare GPU machine lacks; PyTorch then does everything."""
     program = """
-import sys
-blocked = ("triton", "escnn", "lie_learn", "panel", "holoviews")
-class Hiding:
-    def __init__(self, finder):
-        self.finder = finder
-    def __getattr__(self, name):
-        return getattr(self.finder, name)
-    def find_spec(self, name, path=None, target=None):
-        return None if name.split(".")[0] in blocked else self.finder.find_spec(name, path, target)
-sys.meta_path[:] = [Hiding(finder) for finder in sys.meta_path]
 import torch
 from eqviz.data.jets import JetBatch
 from eqviz.kinematics import from_ptetaphim
@@ -74,9 +65,8 @@ assert not dispatch.INSTALLED
 batch = JetBatch.from_arrays([from_ptetaphim([50, 30, 20], [0.1, 0, -0.2], [0, 0.3, -0.1])] * 2)
 for name in ("lorentznet", "pelican", "lgn"):
     assert build_model(name).eval()(batch).shape[0] == 2
-assert not set(blocked) & {name.split(".")[0] for name in sys.modules}
+assert not hidden & {name.split(".")[0] for name in sys.modules}
 """
-    result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program], cwd=ROOT, capture_output=True, text=True
-    )
+    lacking = ("triton", "escnn", "lie_learn", "panel", "holoviews")
+    result = run_without(lacking, program, cwd=ROOT)
     assert result.returncode == 0, result.stderr[-2000:]
