@@ -33,6 +33,14 @@ def update(target: FigureCard, figure: hv.core.Dimensioned, caption: str, repeat
     return model
 
 
+def put(target: FigureCard, text: str) -> None:
+    """Show a sentence in place of a figure."""
+    target.replace(notice(text, "info"))
+    target.csv_from(lambda: "note\n" + '"' + text.replace('"', "'") + '"\n')
+    caption = "In work …" if text.endswith("…") else "No figure for this choice."
+    target.param.update(caption=caption, repeat=target.repeat or " ")
+
+
 class Refilled:
     """A card whose figure is refilled, and drawn anew only where its shape or colours are others."""
 

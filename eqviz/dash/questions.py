@@ -9,7 +9,7 @@ from math import prod
 from threading import RLock
 from typing import Any, Protocol
 
-from eqviz.dash.catalogue import dimension, factors_of, irrep, symmetry, uses_solver
+from eqviz.dash.representations.catalogue import dimension, factors_of, irrep, symmetry, uses_solver
 from eqviz.errors import ConfigError, EqvizError
 from eqviz.groups.base import Array, Irrep
 from eqviz.groups.describe import product_matrix, product_table

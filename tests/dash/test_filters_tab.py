@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import torch
 
-from eqviz.dash import filterdata as data
 from eqviz.dash.components import FigureCard
-from eqviz.dash.filterlook import Look
-from eqviz.dash.filterpictures import FAMILIES, formula, pictures
-from eqviz.dash.filterrepeat import code, moved_code
+from eqviz.dash.filters import data
+from eqviz.dash.filters.look import Look
+from eqviz.dash.filters.pictures import FAMILIES, formula, pictures
+from eqviz.dash.filters.repeat import code, moved_code
 from eqviz.dash.session import Session
 from eqviz.dash.tabs.filters import View
 

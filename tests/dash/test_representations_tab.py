@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eqviz.dash import catalogue
-from eqviz.dash.bracketdata import bracket_table
 from eqviz.dash.components import FigureCard
-from eqviz.dash.grouprepeat import group_code, orbit_code
 from eqviz.dash.questions import CATALOGUE, Answers, Question
+from eqviz.dash.representations import catalogue
+from eqviz.dash.representations.brackets import bracket_table
+from eqviz.dash.representations.repeat import group_code, orbit_code
 from eqviz.dash.session import Name, Session
 from eqviz.dash.tabs.representations import View
 from eqviz.errors import EqvizError

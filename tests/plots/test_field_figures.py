@@ -141,7 +141,7 @@ def test_an_animation_has_as_many_frames_as_asked(tmp_path: Path) -> None:
 
 
 def test_the_first_frame_of_an_orbit_is_the_identity(tmp_path: Path) -> None:
-    from eqviz.dash.orbitframes import image_frames
+    from eqviz.dash.orbits.frames import image_frames
 
     model = build_model("groupcnn", n_pixels=16, channels=(4,), depth=1).eval()
     image = model.images(toy_jets(1).batch)

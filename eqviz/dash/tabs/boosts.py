@@ -11,8 +11,8 @@ import numpy as np
 import panel as pn
 
 from eqviz.dash import library, readings
-from eqviz.dash.boostcontrols import Controls
-from eqviz.dash.boosttables import (
+from eqviz.dash.boosts.controls import Controls
+from eqviz.dash.boosts.tables import (
     ANSWER_COLUMNS,
     answer_caption,
     answer_rows,

@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 import panel as pn
 
-from eqviz.dash import filterdata as data
 from eqviz.dash.cards import card, notice, row_of, update
 from eqviz.dash.components import FigureCard
-from eqviz.dash.filtercontrols import Controls
-from eqviz.dash.filterlook import Look, Picture
-from eqviz.dash.filterpictures import FAMILIES, formula, how_far, pictures, spectra
-from eqviz.dash.filterrepeat import code, moved_code
+from eqviz.dash.filters import data
+from eqviz.dash.filters.controls import Controls
+from eqviz.dash.filters.look import Look, Picture
+from eqviz.dash.filters.pictures import FAMILIES, formula, how_far, pictures, spectra
+from eqviz.dash.filters.repeat import code, moved_code
 from eqviz.dash.session import Network, Session
 from eqviz.dash.tab import Tab
 from eqviz.errors import EqvizError

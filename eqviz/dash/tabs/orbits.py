@@ -13,11 +13,11 @@ from eqviz.dash import library
 from eqviz.dash.aside import Aside
 from eqviz.dash.cards import notice
 from eqviz.dash.jobs import Latest
-from eqviz.dash.orbitcontrols import OrbitControls
-from eqviz.dash.orbitimages import ImagePage
-from eqviz.dash.orbitjetquestions import JetAnimationQuestion, jet_subject
-from eqviz.dash.orbitjets import JetPage
-from eqviz.dash.orbitquestions import AnimationQuestion, subject_of
+from eqviz.dash.orbits.controls import OrbitControls
+from eqviz.dash.orbits.images import ImagePage
+from eqviz.dash.orbits.jetquestions import JetAnimationQuestion, jet_subject
+from eqviz.dash.orbits.jets import JetPage
+from eqviz.dash.orbits.questions import AnimationQuestion, subject_of
 from eqviz.dash.questions import Answers
 from eqviz.dash.session import Network, Session
 from eqviz.dash.tab import Tab

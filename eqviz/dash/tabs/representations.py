@@ -9,18 +9,17 @@ from typing import Any, ClassVar
 import panel as pn
 import panel_material_ui as pmui
 
-from eqviz.dash import catalogue, repfigures
 from eqviz.dash.aside import Aside
-from eqviz.dash.cards import card, notice, row_of, update
+from eqviz.dash.cards import card, notice, put, row_of, update
 from eqviz.dash.components import DataTable, FigureCard
-from eqviz.dash.grouprepeat import group_code
 from eqviz.dash.jobs import Latest
 from eqviz.dash.questions import CATALOGUE, Question
-from eqviz.dash.reptexts import (
+from eqviz.dash.representations import catalogue, figures
+from eqviz.dash.representations.repeat import group_code
+from eqviz.dash.representations.texts import (
     MAX_ROWS,
     about,
     count_text,
-    put,
     row_key,
     sum_text,
     table_columns,
@@ -28,9 +27,9 @@ from eqviz.dash.reptexts import (
     table_rows,
     waiting_text,
 )
+from eqviz.dash.representations.turning import Turning
 from eqviz.dash.session import Session
 from eqviz.dash.tab import Tab
-from eqviz.dash.turning import Turning
 from eqviz.errors import EqvizError
 from eqviz.groups.base import Group
 from eqviz.plots.representations import coupling_matrix
@@ -233,7 +232,7 @@ class View(Tab):
         if self._drawn.get(target.filename) == (name, text, dark):
             return
         self._drawn[target.filename] = (name, text, dark)
-        self._fill(target, lambda: repfigures.weights(name, text, dark), group_code("weights", name, text))
+        self._fill(target, lambda: figures.weights(name, text, dark), group_code("weights", name, text))
 
     def _fill(self, target: FigureCard, draw: Callable[[], tuple[Any, str]], code: str) -> None:
         target.repeat = code
@@ -277,13 +276,13 @@ class View(Tab):
         name, dark = self.session.symmetry, self.session.dark
         if self._algebra == (name, dark):  # no matter what changed: it may not have come to be drawn
             return
-        self._brackets.title = repfigures.bracket_title(name)
+        self._brackets.title = figures.bracket_title(name)
         beside = self._turning.matrix
         if not isinstance(catalogue.symmetry(name), Group):
             beside = self._roots
-            self._fill(beside, lambda: repfigures.roots(name, dark), group_code("roots", name, ""))
+            self._fill(beside, lambda: figures.roots(name, dark), group_code("roots", name, ""))
         self._fill(
-            self._brackets, lambda: repfigures.bracket_figure(name, dark), group_code("brackets", name, "")
+            self._brackets, lambda: figures.bracket_figure(name, dark), group_code("brackets", name, "")
         )
         if beside not in self._algebra_row.objects:
             self._algebra_row[:] = [self._brackets, beside]

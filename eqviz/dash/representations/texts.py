@@ -6,9 +6,7 @@ import csv
 import io
 from typing import Any
 
-from eqviz.dash import catalogue
-from eqviz.dash.cards import notice
-from eqviz.dash.components import FigureCard
+from eqviz.dash.representations import catalogue
 from eqviz.errors import EqvizError
 from eqviz.groups import GROUPS
 from eqviz.groups.base import Group
@@ -95,11 +93,3 @@ def waiting_text(found: Any) -> str:
         text = str(found)
         return text if text.endswith(".") else text + "."
     return "Working it out …"
-
-
-def put(target: FigureCard, text: str) -> None:
-    """Show a sentence in place of a figure."""
-    target.replace(notice(text, "info"))
-    target.csv_from(lambda: "note\n" + '"' + text.replace('"', "'") + '"\n')
-    caption = "In work …" if text.endswith("…") else "No figure for this choice."
-    target.param.update(caption=caption, repeat=target.repeat or " ")

@@ -8,8 +8,8 @@ from typing import Any
 import panel as pn
 import panel_material_ui as pmui
 
-from eqviz.dash import filterdata as data
-from eqviz.dash.filterlook import Look
+from eqviz.dash.filters import data
+from eqviz.dash.filters.look import Look
 from eqviz.dash.session import Network, Session
 from eqviz.dash.widgets import at_once
 from eqviz.evaluation.learned import LearnedLayer

@@ -6,8 +6,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from eqviz.dash import filterdata as data
-from eqviz.dash.filterlook import Look
+from eqviz.dash.filters import data
+from eqviz.dash.filters.look import Look
 from eqviz.evaluation.run import Run
 
 _HEAD = """\

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from eqviz.dash import filterdata as data
+from eqviz.dash.filters import data
 from eqviz.evaluation.learned import LearnedLayer
 from eqviz.evaluation.run import Run
 from eqviz.plots.filters import sequential

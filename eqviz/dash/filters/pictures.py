@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from eqviz.dash import filterdata as data
-from eqviz.dash import filterplanar, filterpoints, filterwaves
-from eqviz.dash.filterlook import Look, Picture
+from eqviz.dash.filters import data, planar, points, waves
+from eqviz.dash.filters.look import Look, Picture
 from eqviz.evaluation.learned.base import singular_values
 from eqviz.evaluation.learned.pelican import Formula, read_formula
 from eqviz.evaluation.run import Run
@@ -24,18 +23,18 @@ from eqviz.plots.learned import plane_map
 from eqviz.plots.weights import paired_bars, weight_table
 
 FAMILIES: dict[str, Callable[[Look], list[Picture]]] = {
-    "kernels": filterplanar.kernels,
-    "patches": filterplanar.kernels,
-    "group": filterplanar.group,
-    "steerable": filterplanar.steerable,
-    "harmonic": filterwaves.harmonic,
-    "attention": filterwaves.attention,
-    "degrees": filterwaves.degrees,
-    "bells": filterpoints.bells,
-    "gate": filterpoints.gate,
-    "mixing": filterpoints.mixing,
-    "encoding": filterpoints.encoding,
-    "phi": filterpoints.phi,
+    "kernels": planar.kernels,
+    "patches": planar.kernels,
+    "group": planar.group,
+    "steerable": planar.steerable,
+    "harmonic": waves.harmonic,
+    "attention": waves.attention,
+    "degrees": waves.degrees,
+    "bells": points.bells,
+    "gate": points.gate,
+    "mixing": points.mixing,
+    "encoding": points.encoding,
+    "phi": points.phi,
 }
 _BARS = 32
 

@@ -9,8 +9,8 @@ from eqviz.dash.repeat import _fill
 from eqviz.evaluation.jet_orbits import Move
 
 if TYPE_CHECKING:
-    from eqviz.dash.orbitjetquestions import JetOrbitQuestion, JetSubject
-    from eqviz.dash.orbitquestions import FieldQuestion, OrbitQuestion, Subject
+    from eqviz.dash.orbits.jetquestions import JetOrbitQuestion, JetSubject
+    from eqviz.dash.orbits.questions import FieldQuestion, OrbitQuestion, Subject
     from eqviz.evaluation.plane import Motion
 
 _IMAGE = """\
@@ -30,7 +30,7 @@ print(found.field, found.error, found.layer_error)  # found.after, found.moved, 
 """
 _ORBIT = """\
 from eqviz.evaluation.image_orbit import image_orbit
-from eqviz.dash.orbitframes import image_frames
+from eqviz.dash.orbits.frames import image_frames
 from eqviz.plots.animate import save_orbit
 
 start = Motion(np.radians($degrees), mirrored=$mirrored, shift=$shift)
@@ -78,7 +78,7 @@ found = compare_nodes(before, after, jet, g, $layer, $feature)
 print(found.feature, found.error, found.layer_error)
 """
 _JET_ORBIT = """\
-from eqviz.dash.orbitjetframes import jet_frames
+from eqviz.dash.orbits.jetframes import jet_frames
 from eqviz.plots.animate import save_orbit
 
 scan = jet_orbit(model, jet, g.kind, g.axis, dtype=$dtype, stable=$stable)

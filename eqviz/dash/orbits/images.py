@@ -8,19 +8,18 @@ import numpy as np
 import panel as pn
 from numpy.typing import NDArray
 
-from eqviz.dash.cards import card, row_of, update
-from eqviz.dash.orbitframes import answer_track
-from eqviz.dash.orbitpictures import Picture, field_scale, image_limits
-from eqviz.dash.orbitquestions import (
+from eqviz.dash.cards import card, put, row_of, update
+from eqviz.dash.orbits.frames import answer_track
+from eqviz.dash.orbits.pictures import Picture, field_scale, image_limits
+from eqviz.dash.orbits.questions import (
     FieldQuestion,
     MultiplesQuestion,
     OrbitQuestion,
     Subject,
     n_fields,
 )
-from eqviz.dash.orbitrepeat import image_code, image_orbit_code
+from eqviz.dash.orbits.repeat import image_code, image_orbit_code
 from eqviz.dash.questions import Answers, Asked
-from eqviz.dash.reptexts import put
 from eqviz.dash.session import Session
 from eqviz.evaluation import orbits
 from eqviz.evaluation.image_orbit import ImageOrbit, principal_plane

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from eqviz.dash.filterlook import Look, Picture, some
+from eqviz.dash.filters.look import Look, Picture, some
 from eqviz.evaluation.learned.base import Array
 from eqviz.evaluation.learned.planar import (
     Copies,

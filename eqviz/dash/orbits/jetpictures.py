@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eqviz.dash.cards import Refilled
-from eqviz.dash.orbitjetframes import relative_nodes
+from eqviz.dash.orbits.jetframes import relative_nodes
 from eqviz.evaluation.jet_orbits import MovedNodes
 from eqviz.kinematics import random_axis, unit_vector
 from eqviz.plots import nodes

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from eqviz.dash import filterdata as data
-from eqviz.dash.filterlook import Look, Picture
+from eqviz.dash.filters import data
+from eqviz.dash.filters.look import Look, Picture
 from eqviz.evaluation.learned.base import Array
 from eqviz.evaluation.learned.lgn import Radial, read_bells
 from eqviz.evaluation.learned.lorentznet import Seen

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from eqviz.dash import library
-from eqviz.dash.orbitjetframes import jet_animation
+from eqviz.dash.orbits.jetframes import jet_animation
 from eqviz.data.jets import JetBatch
 from eqviz.evaluation.jet_orbits import (
     JetOrbit,

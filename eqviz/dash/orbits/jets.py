@@ -9,14 +9,13 @@ import panel as pn
 from numpy.typing import NDArray
 
 from eqviz.dash import library
-from eqviz.dash.cards import card, row_of, update
+from eqviz.dash.cards import card, put, row_of, update
 from eqviz.dash.components import FigureCard
-from eqviz.dash.orbitjetframes import jet_track
-from eqviz.dash.orbitjetpictures import NodePicture, momenta_csv, plane_of
-from eqviz.dash.orbitjetquestions import JetOrbitQuestion, JetSubject, NodeQuestion, layers_of
-from eqviz.dash.orbitrepeat import jet_code, jet_orbit_code
+from eqviz.dash.orbits.jetframes import jet_track
+from eqviz.dash.orbits.jetpictures import NodePicture, momenta_csv, plane_of
+from eqviz.dash.orbits.jetquestions import JetOrbitQuestion, JetSubject, NodeQuestion, layers_of
+from eqviz.dash.orbits.repeat import jet_code, jet_orbit_code
 from eqviz.dash.questions import Answers, Asked
-from eqviz.dash.reptexts import put
 from eqviz.dash.session import Session, nearest_gamma
 from eqviz.evaluation.image_orbit import principal_plane
 from eqviz.evaluation.jet_orbits import JetOrbit, Move, MovedNodes, moved_jet, still_jet

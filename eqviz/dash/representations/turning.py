@@ -8,12 +8,11 @@ import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 
-from eqviz.dash import catalogue
-from eqviz.dash.cards import card, notice, row_of, update
-from eqviz.dash.grouprepeat import orbit_code
+from eqviz.dash.cards import card, notice, put, row_of, update
 from eqviz.dash.jobs import Latest
-from eqviz.dash.orbitdata import MIXED, Drawn, draw_elements, draw_flow
-from eqviz.dash.reptexts import put
+from eqviz.dash.representations import catalogue
+from eqviz.dash.representations.elements import MIXED, Drawn, draw_elements, draw_flow
+from eqviz.dash.representations.repeat import orbit_code
 from eqviz.dash.session import Session
 from eqviz.dash.widgets import Player
 from eqviz.errors import ConfigError, EqvizError

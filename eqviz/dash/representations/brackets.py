@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from eqviz.dash.catalogue import symmetry
+from eqviz.dash.representations.catalogue import symmetry
 from eqviz.errors import ConfigError
 from eqviz.groups.base import Array, Group
 from eqviz.groups.finite import FiniteGroup

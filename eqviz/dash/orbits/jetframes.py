@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
-from eqviz.dash.orbitframes import answer_curves, encoded
+from eqviz.dash.orbits.frames import answer_curves, encoded
 from eqviz.data.jets import JetBatch
 from eqviz.evaluation.jet_orbits import (
     JetOrbit,

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from eqviz.dash import filterdata as data
 from eqviz.dash import library
-from eqviz.dash.filterlook import Look, Picture, some
-from eqviz.dash.filterplanar import framed, radii
+from eqviz.dash.filters import data
+from eqviz.dash.filters.look import Look, Picture, some
+from eqviz.dash.filters.planar import framed, radii
 from eqviz.evaluation.learned.harmonic import ComplexFilter, read_complex_filter
 from eqviz.evaluation.learned.spherical import Degrees, read_degrees
 from eqviz.evaluation.learned.vit import Attention, read_attention

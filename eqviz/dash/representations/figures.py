@@ -5,8 +5,8 @@ from __future__ import annotations
 import holoviews as hv
 import numpy as np
 
-from eqviz.dash import catalogue
-from eqviz.dash.bracketdata import bracket_table
+from eqviz.dash.representations import catalogue
+from eqviz.dash.representations.brackets import bracket_table
 from eqviz.groups.base import Group
 from eqviz.groups.simple import SimpleAlgebra
 from eqviz.groups.weight_points import WeightPoints, root_points

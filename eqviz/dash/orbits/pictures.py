@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eqviz.dash.cards import Refilled
-from eqviz.dash.orbitframes import GAP, gap_image, is_signed, largest
+from eqviz.dash.orbits.frames import GAP, gap_image, is_signed, largest
 from eqviz.evaluation.fieldviews import FieldView, mosaic
 from eqviz.evaluation.orbits import MovedField
 from eqviz.plots import fields

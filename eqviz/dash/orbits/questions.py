@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from eqviz.dash import library
-from eqviz.dash.orbitframes import image_animation
+from eqviz.dash.orbits.frames import image_animation
 from eqviz.errors import ConfigError
 from eqviz.evaluation import orbits
 from eqviz.evaluation.fieldviews import field_names

@@ -1,0 +1,1 @@
+"""What the Boosts tab consists of: its controls and tables."""

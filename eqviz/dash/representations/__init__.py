@@ -1,0 +1,1 @@
+"""What the Representations tab consists of: the catalogue of groups, figures, texts, turning vectors."""
