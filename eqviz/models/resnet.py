@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from eqviz.layers.fields import scalars
-from eqviz.layers.plain_stack import FeatureMap
+from eqviz.layers.plain_stack import FeatureMap, channels_last
 from eqviz.models.base import register_model
 from eqviz.models.image_model import ImageModel, ImageModelConfig, make_head
 
@@ -87,7 +87,7 @@ class ResidualStack(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """The average over the image of the last block."""
-        return self.feature_maps(images)[-1][1].mean((2, 3))
+        return self.feature_maps(channels_last(images))[-1][1].mean((2, 3))
 
     def feature_maps(self, images: Tensor) -> list[FeatureMap]:
         """The image and what every block gives, taken as scalars (which they need not be)."""
