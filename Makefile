@@ -54,7 +54,7 @@ unit: install
 	$(BIN)/pytest -n 2 --dist loadgroup
 
 notebooks: install
-	EQVIZ_RUNS=$(CURDIR)/build/nbval-runs $(BIN)/pytest --nbval-lax --nbval-cell-timeout=300 -p no:cacheprovider -W default notebooks
+	EQVIZ_RUNS=$(CURDIR)/build/nbval-runs $(BIN)/pytest -n 2 --dist loadfile --nbval-lax --nbval-cell-timeout=300 -p no:cacheprovider -W default notebooks
 
 benchmarks: install  ## measure, and write benchmarks/results/*.csv
 	$(BIN)/python -m benchmarks

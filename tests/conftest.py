@@ -14,6 +14,11 @@ if not Path("/dev/nvidia0").exists():
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: at the end of a run in parallel nobody waits for one of them."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session")
 def reference_dir() -> Path:
     """Published weights and reference outputs; the tests that need them skip where they are absent."""

@@ -38,6 +38,7 @@ def importable(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
 
 
+@pytest.mark.slow
 def test_dry_run_on_a_bare_machine_has_every_row(tmp_path):
     environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
     environment |= {"TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
