@@ -108,7 +108,7 @@ def kernels() -> list[Kernel]:
         *joined_kernels("joined", FLOAT, {}),
         *joined_kernels("joined bf16", HALF, dict.fromkeys(("a", "out", "d_y", "grad", "d_a"), "*bf16")),
         Kernel("bells", lorentz.bells_forward, bells, lorentz.OPTIONS),
-        Kernel("bells backward", lorentz.bells_backward, bells, lorentz.OPTIONS),
+        Kernel("bells backward", lorentz.bells_backward, bells, lorentz.BACKWARD_OPTIONS),
         Kernel("sparse", lorentz.sparse_kernel, sums | lorentz.LANES, lorentz.OPTIONS, {"values": "*fp64"}),
     ]
 

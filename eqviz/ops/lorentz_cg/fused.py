@@ -198,7 +198,7 @@ def _(x: Tensor, norm: Tensor, decay: Tensor, weights: Tensor, jets: Tensor, n_p
 def _bells_backward(
     x: Tensor, norm: Tensor, decay: Tensor, weights: Tensor, jets: Tensor, d_plain: Tensor, d_weighted: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    from eqviz.ops.lorentz_cg.triton import BLOCKS, OPTIONS, bells_backward
+    from eqviz.ops.lorentz_cg.triton import BACKWARD_OPTIONS, BLOCKS, bells_backward
 
     dtype, k = accumulator(x.dtype), len(decay)
     d_x = x.new_empty(x.shape, dtype=dtype)
@@ -210,7 +210,7 @@ def _bells_backward(
     bells_backward[grid](
         x.contiguous(), norm.contiguous(), decay.contiguous(), weights.contiguous(), jets,
         d_plain.contiguous(), d_weighted.contiguous(), d_x, parameters,
-        len(jets), x.shape[2], x.shape[1], **sizes, **BLOCKS, **OPTIONS,
+        len(jets), x.shape[2], x.shape[1], **sizes, **BLOCKS, **BACKWARD_OPTIONS,
     )  # fmt: skip
     total = parameters.sum(0)
     return d_x, total[:, 2, :k].sum(0), total[:, :2, : k + 1].transpose(0, 1).contiguous()

@@ -13,6 +13,7 @@ import triton.language as tl
 
 BLOCKS = {"BI": 16, "BJ": 16}
 OPTIONS = {"num_warps": 4, "num_stages": 1}
+BACKWARD_OPTIONS = {"num_warps": 8, "num_stages": 1}
 LANES = {"LANES": 256}
 
 
