@@ -109,7 +109,7 @@ def test_step_by_step_is_the_reference(nan_filled, monkeypatch):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradcheck(kind):
-    pairs = build([3, 0, 1])
+    pairs = build([2, 0] if kind == "mix_message" else [3, 0, 1])
     leaves = inputs(kind, pairs, torch.float64)
     assert torch.autograd.gradcheck(
         lambda *leaves: outputs(kind, pairs, "triton", *leaves), leaves, fast_mode=True
@@ -122,11 +122,14 @@ def test_registration():
     leaves = inputs("mix", pairs, torch.float32)
     torch.library.opcheck(torch.ops.eqviz.pair_mix.default, (*leaves, *index, SLOPE))
     torch.library.opcheck(torch.ops.eqviz.pair_aggregate.default, (leaves[0], *index))
-    for shift in (None, torch.ones(5)):
-        leaves = inputs("mix_message", pairs, torch.float32)
-        tiles = fused_message.tiles(pairs)
-        arguments = (*leaves, shift, tiles, *index, SLOPE)
-        torch.library.opcheck(torch.ops.eqviz.mix_message.default, arguments)
+    arguments = (
+        *inputs("mix_message", pairs, torch.float32),
+        torch.ones(5),
+        fused_message.tiles(pairs),
+        *index,
+        SLOPE,
+    )
+    torch.library.opcheck(torch.ops.eqviz.mix_message.default, arguments)
 
 
 def test_compiles_as_one_graph():
