@@ -86,11 +86,11 @@ def wants_native(op: str, x: Tensor, able: bool = True) -> bool:
     """
     if _mode != "auto" or not able or torch.compiler.is_compiling():
         return False
-    if torch.is_autocast_enabled(x.device.type):  # C takes one precision, and autocast mixes them
+    if x.device.type != "cpu" or type(x) not in (Tensor, torch.nn.Parameter):
         return False
-    return (
-        type(x) in (Tensor, torch.nn.Parameter) and x.device.type == "cpu" and native.available(op, x.dtype)
-    )
+    if autocasts(x):  # C takes one precision, and autocast mixes them
+        return False
+    return native.available(op, x.dtype)
 
 
 def require_native(op: str, x: Tensor) -> None:
@@ -104,6 +104,11 @@ def require_native(op: str, x: Tensor) -> None:
         raise ConfigError(f"backend 'native' cannot run here: {why}; leave it at 'auto'")
 
 
+def autocasts(x: Tensor) -> bool:
+    """Whether autocast is on for the device of ``x``; meta tensors have none."""
+    return x.device.type in ("cpu", "cuda") and torch.is_autocast_enabled(x.device.type)
+
+
 def full_precision(function: Callable[..., Any]) -> Callable[..., Any]:
     """``function`` with autocast off and what autocast has made of 16 bits in float32.
 
@@ -112,10 +117,10 @@ def full_precision(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def run(*arguments: Any, **options: Any) -> Any:
-        device = next(x.device.type for x in arguments if isinstance(x, Tensor))
-        if not torch.is_autocast_enabled(device):
+        first = next(x for x in arguments if isinstance(x, Tensor))
+        if not autocasts(first):
             return function(*arguments, **options)
-        with torch.autocast(device, enabled=False):
+        with torch.autocast(first.device.type, enabled=False):
             return function(*_full(arguments), **options)
 
     return run

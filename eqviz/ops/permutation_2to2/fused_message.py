@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eqviz.ops.dispatch import accumulator, dot_precision, hopper, programs
+from eqviz.ops.dispatch import accumulator, autocasts, dot_precision, hopper, programs
 from eqviz.ops.permutation_2to2.fused import index, node_sums, node_values
 from eqviz.ops.permutation_2to2.layout import MirrorPairs
 from eqviz.ops.permutation_2to2.weights import PairStatistics, Spread
@@ -34,7 +34,7 @@ def fits(a: Tensor, even: Tensor, weight: Tensor) -> bool:
         return True
     if torch.are_deterministic_algorithms_enabled():
         return False
-    halves = a.dtype in (torch.float16, torch.bfloat16) or torch.is_autocast_enabled(a.device.type)
+    halves = a.dtype in (torch.float16, torch.bfloat16) or autocasts(a)
     return halves or (a.dtype == torch.float32 and dot_precision() == "tf32" and hopper(a.device))
 
 
@@ -73,9 +73,8 @@ def mix_message(
 
     Under autocast messages are stored in its 16 bits; sums are float32 at least.
     """
-    device = a.device.type
-    if torch.is_autocast_enabled(device):
-        a = a.to(torch.get_autocast_dtype(device))
+    if autocasts(a):
+        a = a.to(torch.get_autocast_dtype(a.device.type))
     inputs = (a, even, odd, *spread, weight, bias, shift)
     out, *found = torch.ops.eqviz.mix_message(*inputs, tiles(pairs), *index(pairs), slope)
     return out, PairStatistics(*found)
