@@ -1,6 +1,6 @@
 """The figure and the tables of docs/planar.md, from the runs of studies/planar.yaml.
 
-    eqviz study studies/planar.yaml                  # makes the runs, some 12 minutes on two cores
+    eqviz study studies/planar.yaml                  # makes the runs, 10 minutes on two cores
     python docs/make_planar.py [--runs runs] [--time]
 
 With --time the networks are timed again (processor time of one thread); without it the times stay.
