@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Lock, RLock
+from typing import Any
 
 import panel as pn
 from bokeh.document import Document
@@ -92,6 +93,10 @@ class Latest:
                 return
         self._soon()
 
+    def alone(self) -> AbstractContextManager[Any]:
+        """Keeps refreshes from other threads out where there is no page, whose thread would do so."""
+        return nullcontext() if self._served else _ALONE
+
     def _open(self) -> None:
         with self._lock:
             self._ready = True
@@ -104,7 +109,7 @@ class Latest:
             assert self._document is not None
             self._document.add_next_tick_callback(self._run)
         else:
-            with _ALONE:  # without a page there is no thread of its own to run on
+            with self.alone():  # without a page there is no thread of its own to run on
                 self._run()
 
     def _run(self) -> None:

@@ -57,15 +57,16 @@ class Tab:
 
     def show(self) -> None:
         """The tab has been opened."""
-        self.visible = True
-        if not self._built:
-            self.changed = set(self.depends)
-        if self.changed:
-            self._update()
-        else:
-            self._place()
-            if self._steps:
-                self._next_step()
+        with self._latest.alone():
+            self.visible = True
+            if not self._built:
+                self.changed = set(self.depends)
+            if self.changed:
+                self._update()
+            else:
+                self._place()
+                if self._steps:
+                    self._next_step()
 
     def hide(self) -> None:
         """Another tab has been opened: leave the page, so that coming back mounts into an empty column.

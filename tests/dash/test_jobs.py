@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Event, Thread
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +10,7 @@ from bokeh.document import Document
 from bokeh.document.models import DocumentModelManager
 from bokeh.models import Column, ColumnDataSource, Div
 
-from eqviz.dash.jobs import together
+from eqviz.dash.jobs import Latest, together
 
 
 @pytest.fixture
@@ -63,3 +64,14 @@ def test_a_failure_leaves_bokeh_as_it_was(served: Document, counts: list[None]) 
         raise RuntimeError("in between")
     root.children = []
     assert len(counts) == 1 and len(set(served.models)) == 1
+
+
+def test_without_a_page_other_threads_wait_for_what_is_shown() -> None:
+    done = Event()
+    latest = Latest(done.set)
+    with latest.alone():
+        thread = Thread(target=latest)
+        thread.start()
+        assert not done.wait(0.2)
+    thread.join(10)
+    assert done.is_set()

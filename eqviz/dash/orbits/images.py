@@ -156,9 +156,9 @@ class ImagePage:
         dark, here = self.session.dark, self._position(found)
         key = (self.orbit, dark)
         if self._drawn.get("orbit") != key:
-            self._drawn["orbit"] = key
             self._drawn.pop("path", None)
             self._draw_curves(found, here)
+            self._drawn["orbit"] = key
         else:
             for name in ("errors", "answer"):
                 live.move_mark(self._models[name], here)
