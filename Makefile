@@ -51,7 +51,7 @@ lint: install
 	$(BIN)/mypy
 
 unit: install
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2
 
 notebooks: install
 	EQVIZ_RUNS=$(CURDIR)/build/nbval-runs $(BIN)/pytest -n 2 --dist loadfile --nbval-lax --nbval-cell-timeout=300 -p no:cacheprovider -W default notebooks

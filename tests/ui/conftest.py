@@ -17,13 +17,6 @@ from eqviz.dash.shell import build
 VISITS: list[Any] = []  # their session contexts
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One server and one browser for all: two at once are slower, and too slow for a small machine."""
-    for item in items:
-        if item.get_closest_marker("ui"):
-            item.add_marker(pytest.mark.xdist_group("browser"))
-
-
 def leave() -> None:
     """Forget visitors who have gone at once: for half a minute more their pages would go on working."""
     while VISITS:
