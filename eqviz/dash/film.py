@@ -2,8 +2,8 @@
 
 A step of a slider that waits for the server takes its time: the message there, the widgets' own handling,
 the message back. So the server draws every step ahead, as it would draw any, but sends what changed as one
-value of its :class:`Step`. In the browser a few lines set the values of the step at which the slider stands:
-when it moves, and when a step arrives.
+value of its :class:`FilmStep`. In the browser a few lines set the values of the step at which the slider
+stands: when it moves, and when a step arrives.
 """
 
 from __future__ import annotations

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import panel as pn
 
-from eqviz.dash import library, readings
+from eqviz.dash import library
+from eqviz.dash.boosts import answers
 from eqviz.dash.boosts.controls import Controls
 from eqviz.dash.boosts.tables import (
     ANSWER_COLUMNS,
@@ -26,8 +27,8 @@ from eqviz.dash.film import Film
 from eqviz.dash.jobs import Latest
 from eqviz.dash.picker import wish_of
 from eqviz.dash.repeat import boost_code, jet_code
-from eqviz.dash.scans import ANSWERS, Scanner, Wish, boosted, discriminants
-from eqviz.dash.session import GAMMAS, Network, Session, nearest_gamma
+from eqviz.dash.scans import ANSWERS, Scanner, Wish, boosted
+from eqviz.dash.session import GAMMAS, Session, nearest_gamma
 from eqviz.dash.tab import Tab
 from eqviz.dash.variants import is_original
 from eqviz.plots import captions, invariance, jets, live
@@ -160,8 +161,7 @@ class View(Tab):
             live.move_mark(self._models[name], wish.boost.gamma)
         if "jet" in changed:
             live.replace_event(self._models["before"], self._momenta(wish)[0])
-        if len(self._befores(wish)) != self._known:
-            self._draw_scatter(wish)  # the axes follow the answers before the boost
+        self._keep_axes(wish)
         self._show_step(wish)
 
     def _show_step(self, wish: Wish) -> None:
@@ -177,19 +177,9 @@ class View(Tab):
         if wish is None or not self.visible or "scatter" not in self._models:
             return
         steps = [replace(wish, boost=replace(wish.boost, gamma=gamma)) for gamma in GAMMAS]
-        known = [self._answered(step) for step in steps]
+        known = [answers.answered(step) for step in steps]
         if self._film.draw_ahead(self._at(), known, lambda step: self._show_step(steps[step])):
             self._filming()
-
-    def _answered(self, wish: Wish) -> tuple[bool, ...]:
-        """Which answers there are for what is on the screen."""
-        gammas, kinds = (1.0, wish.boost.gamma), (True, False)
-        return tuple(
-            ANSWERS.get(wish.unit(network, gamma, single)) is not None
-            for network in wish.networks
-            for gamma in gammas
-            for single in kinds
-        )
 
     def _at(self) -> int:
         return GAMMAS.index(nearest_gamma(self.session.gamma))
@@ -197,8 +187,8 @@ class View(Tab):
     def _draw_deviation(self) -> None:
         wish = self._wish
         assert wish is not None
-        self._drawn_points = self._points(wish)
-        curves = [(network.tag, _curve(wish, network)) for network in wish.networks]
+        self._drawn_points = answers.n_points(wish)
+        curves = [(network.tag, answers.curve(wish, network)) for network in wish.networks]
         drawn = [Series(tag, c.gamma, c.median, c.low, c.high) for tag, c in curves]
         n = max(c.n_jets for _, c in curves)
         text = captions.deviation(n, wish.boost.axis, self.session.dtype, wish.boost.moved)
@@ -207,7 +197,7 @@ class View(Tab):
     def _draw_auc(self) -> None:
         wish = self._wish
         assert wish is not None
-        curves = [(network.tag, _curve(wish, network)) for network in wish.networks]
+        curves = [(network.tag, answers.curve(wish, network)) for network in wish.networks]
         drawn = []
         for tag, c in curves:
             ends = [np.clip(np.array(c.auc) + sign * 1.96 * np.array(c.auc_error), 0, 1) for sign in (-1, 1)]
@@ -227,28 +217,12 @@ class View(Tab):
         self._redrawn = time.monotonic()
         self._cost = self._redrawn - start
 
-    def _points(self, wish: Wish) -> tuple[int, ...]:
-        """How many points the curve of each network has: tells whether to draw it anew."""
-        return tuple(len(_curve(wish, network).gamma) for network in wish.networks)
-
-    def _pairs(self, wish: Wish) -> list[tuple[Network, Any, Any]]:
-        """Per network the answers before and after, both empty while one of them is not computed yet."""
-        out: list[tuple[Network, Any, Any]] = []
-        for network in wish.networks:
-            before = ANSWERS.get(wish.unit(network, 1.0))
-            after = ANSWERS.get(wish.unit(network, wish.boost.gamma))
-            if before is None or after is None:
-                out.append((network, [], []))
-            else:
-                out.append((network, discriminants(before), discriminants(after)))
-        return out
-
     def _draw_scatter(self, wish: Wish) -> None:
-        befores = self._befores(wish)
+        befores = answers.befores(wish)
         self._known = len(befores)
         self._film.forget()
         limit = invariance.before_after_limit(befores) if befores else 10.0
-        groups = [(network.tag, before, after) for network, before, after in self._pairs(wish)]
+        groups = [(network.tag, before, after) for network, before, after in answers.pairs(wish)]
         figure = invariance.before_after(
             groups, jets=wish.rows, limit=limit, dark=self.session.dark, title="", height=380
         )
@@ -256,18 +230,19 @@ class View(Tab):
         self._models["scatter"] = update(self._cards["scatter"], figure, self._scatter_text(wish), code)
         self._filming()
 
-    def _befores(self, wish: Wish) -> list[Any]:
-        found = [ANSWERS.get(wish.unit(network, 1.0)) for network in wish.networks]
-        return [discriminants(before) for before in found if before is not None]
+    def _keep_axes(self, wish: Wish) -> None:
+        """The axes follow the answers before the boost: drawn anew where another network has them now."""
+        if len(answers.befores(wish)) != self._known:
+            self._draw_scatter(wish)
 
     def _move_points(self, wish: Wish) -> None:
         figure = self._models["scatter"]
-        for source, (_, before, after) in zip(live.answers(figure), self._pairs(wish)):
+        for source, (_, before, after) in zip(live.answers(figure), answers.pairs(wish)):
             live.replace_answers(figure, source, before, after, wish.rows)
         self._cards["scatter"].caption = self._scatter_text(wish)
 
     def _scatter_text(self, wish: Wish) -> str:
-        waiting = [network.tag.label for network, before, _ in self._pairs(wish) if not len(before)]
+        waiting = [network.tag.label for network, before, _ in answers.pairs(wish) if not len(before)]
         text = captions.before_after(len(wish.rows), wish.boost.gamma, wish.boost.axis)
         return text + (f" Computing {', '.join(waiting)} …" if waiting else "")
 
@@ -316,41 +291,15 @@ class View(Tab):
             return
         done, total = self._progress
         self._controls.progress(done, total)
-        if len(self._befores(wish)) != self._known:
-            self._draw_scatter(wish)
+        self._keep_axes(wish)
         if self._film.state(self._at()) is None:  # else the browser takes it from the step that is sent
             self._move_points(wish)
             self._fill_tables(wish)
         self._filming()
-        if self._points(wish) != self._drawn_points and (done == total or self._may_redraw()):
+        if answers.n_points(wish) != self._drawn_points and (done == total or self._may_redraw()):
             self.later(self._draw_deviation, self._draw_auc)
 
     def _may_redraw(self) -> bool:
         """Curves of a running scan are drawn anew while nobody touches the page, a tenth of the time."""
         now = time.monotonic()
         return now - self._touched > _QUIET and now - self._redrawn > max(_QUIET, 20 * self._cost)
-
-
-@dataclass(frozen=True)
-class _Curve:
-    gamma: list[float]
-    median: list[float]
-    low: list[float]
-    high: list[float]
-    auc: list[float]
-    auc_error: list[float]
-    n_jets: int
-
-
-def _curve(wish: Wish, network: Network) -> _Curve:
-    """Deviation and AUC against gamma: stored rows where there are any, else what the scan has so far."""
-    rows = readings.invariance_rows(network, wish.boost.axis, wish.boost.moved)
-    if rows:
-        names = ("parameter", "median_rel", "low_rel", "high_rel", "auc", "auc_error")
-        stored = [[float("nan") if row[name] is None else float(row[name]) for row in rows] for name in names]
-        gamma, median, low, high, auc, error = stored
-        return _Curve(gamma, median, low, high, auc, error, int(rows[0]["n_jets"]))
-    found = [p for p in (ANSWERS.point(wish, network, gamma) for gamma in GAMMAS) if p is not None]
-    fields = ("gamma", "median", "low", "high", "auc", "auc_error")
-    gamma, median, low, high, auc, error = ([getattr(point, name) for point in found] for name in fields)
-    return _Curve(gamma, median, low, high, auc, error, len(wish.rows))

@@ -156,27 +156,9 @@ def message_kernel(
         for o in range(0, OUT, BO):
             we, wo = load_chunk(even, o, LO, HI, BO, DOT), load_chunk(odd, o, LO, HI, BO, DOT)
             x, t = mixed(
-                e,
-                f,
-                we,
-                wo,
-                u,
-                v,
-                d,
-                same,
-                inode,
-                jnode,
-                icount,
-                jcount,
-                o,
-                OUT,
-                HI,
-                BI,
-                BJ,
-                BO,
-                ACC,
+                e, f, we, wo, u, v, d, same, inode, jnode, icount, jcount, o, OUT, HI, BI, BJ, BO, ACC,
                 PRECISION,
-            )
+            )  # fmt: skip
             w = load_columns(weight, o, WIDE, MLO, MHI, BO, DOT)
             y0, y1 = from_chunk(leaky(x, SLOPE).to(DOT), w, y0, y1, MHI, ACC, PRECISION)
             z0, z1 = from_chunk(leaky(t, SLOPE).to(DOT), w, z0, z1, MHI, ACC, PRECISION)
@@ -265,27 +247,9 @@ def gradient_kernel(
         for o in range(0, OUT, BO):
             we, wo = load_chunk(even, o, LO, HI, BO, DOT), load_chunk(odd, o, LO, HI, BO, DOT)
             x, t = mixed(
-                e,
-                f,
-                we,
-                wo,
-                u,
-                v,
-                d,
-                same,
-                inode,
-                jnode,
-                icount,
-                jcount,
-                o,
-                OUT,
-                HI,
-                BI,
-                BJ,
-                BO,
-                ACC,
+                e, f, we, wo, u, v, d, same, inode, jnode, icount, jcount, o, OUT, HI, BI, BJ, BO, ACC,
                 PRECISION,
-            )
+            )  # fmt: skip
             w = load_chunk(weight_t, o, MLO, MHI, BO, DOT)
             g = to_chunk(y, w, MHI, ACC, PRECISION)
             g = tl.where(x > 0, g, g * SLOPE)
